@@ -1,0 +1,102 @@
+"""One internet, one gunicorn and one Chromium for all browser tests; a fresh visitor (browser context) for each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.browser.internet import Internet
+from tests.browser.server import Poort, running
+from tests.browser.visitor import Visitor, open_context
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--ignore-certificate-errors",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    # A withdrawal must hold in the real scroll and focus behaviour, not in an animated one.
+    "--force-color-profile=srgb",
+]
+
+NewVisitor = Callable[..., Visitor]
+
+
+# Package scope, not session: Playwright keeps an event loop running in this thread, and other tests may want their own.
+@pytest.fixture(scope="package")
+def engine() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def poort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poort]:
+    """A real gunicorn on a fresh database, with the examples applied and published by the real commands."""
+    with running(tmp_path_factory.mktemp("poort")) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def whole_internet() -> Iterator[Internet]:
+    with Internet() as internet:
+        yield internet
+
+
+@pytest.fixture
+def internet(whole_internet: Internet) -> Internet:
+    """The internet with nothing on it yet and an empty log."""
+    whole_internet.new_visit()
+    return whole_internet
+
+
+@pytest.fixture
+def net(internet: Internet, poort: Poort) -> Internet:
+    """The internet with Poort on the consent hosts."""
+    internet.poort = poort.port
+    return internet
+
+
+@pytest.fixture(scope="package")
+def browser(engine: Playwright, whole_internet: Internet) -> Iterator[Browser]:
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.fail("The browser tests need Chromium: install it with `apt-get install chromium`.")
+    rules = f"--host-resolver-rules=MAP * 127.0.0.1:{whole_internet.port}"
+    browser = engine.chromium.launch(executable_path=executable, args=[*ARGUMENTS, rules])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def new_visitor(browser: Browser, internet: Internet) -> Iterator[NewVisitor]:
+    """Makes visitors: `new_visitor(javascript=False, gpc=True, locale="en", width=320, reduced_motion=True)`."""
+    visitors: list[Visitor] = []
+
+    def make(**wishes: object) -> Visitor:
+        visitor = Visitor(open_context(browser, internet, **wishes), internet)  # type: ignore[arg-type]
+        visitors.append(visitor)
+        return visitor
+
+    yield make
+    for visitor in visitors:
+        visitor.context.close()
+
+
+@pytest.fixture
+def visitor(new_visitor: NewVisitor) -> Visitor:
+    return new_visitor()
+
+
+@pytest.fixture(scope="session")
+def axe_source() -> str:
+    """axe-core, from the pinned npm package."""
+    path = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+    if not path.exists():
+        pytest.fail("The accessibility tests need axe-core: run `make install`.")
+    return path.read_text()

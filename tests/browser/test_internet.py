@@ -1,0 +1,57 @@
+"""The internet of this suite is itself tested: a witness must be able to see."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser import trackers
+from tests.browser.internet import Internet
+from tests.browser.visitor import Visitor
+
+PAGE = "https://www.journeys.example/"
+
+
+def untouched(tracker: trackers.Tracker) -> str:
+    return f'<!doctype html><title>t</title><script src="{tracker.script}"></script>'
+
+
+@pytest.mark.parametrize("tracker", trackers.ALL, ids=lambda tracker: str(tracker.id))
+def test_an_ungated_tracker_is_seen_with_all_that_it_leaves(
+    internet: Internet, visitor: Visitor, tracker: trackers.Tracker
+) -> None:
+    visitor.open(internet.page(PAGE, untouched(tracker)))
+    visitor.quiet(0.15)
+    assert internet.trackers() == {tracker.id}
+    assert visitor.left_behind() == tracker.names
+    assert [request.method for request in internet.requests() if request.method == "POST"] == ["POST"]
+
+
+def test_pixels_and_frames_are_answered_and_seen(internet: Internet, visitor: Visitor) -> None:
+    frame = trackers.BY_ID["typeform"].frame
+    html = f'<!doctype html><img src="https://www.facebook.com/tr?id=42"><iframe src="{frame}"></iframe>'
+    visitor.open(internet.page(PAGE, html))
+    assert internet.trackers() == {"meta", "typeform"}
+    assert visitor.page.evaluate("document.images[0].naturalWidth") == 1
+    assert visitor.page.frames[1].evaluate("document.title") == "typeform"
+
+
+def test_a_request_tells_where_it_came_from(internet: Internet, visitor: Visitor) -> None:
+    visitor.open(internet.page(PAGE, '<!doctype html><img src="https://bat.bing.com/p/insights">'))
+    (request,) = internet.requests(host="bat.bing.com")
+    assert (request.method, request.path, request.referer) == ("GET", "/p/insights", PAGE)
+
+
+def test_with_javascript_off_nothing_runs_but_plain_tags_load(internet: Internet, new_visitor: type[Visitor]) -> None:
+    visitor = new_visitor(javascript=False)  # type: ignore[call-arg]
+    pixel = '<noscript><img src="https://www.facebook.com/tr?id=42&noscript=1"></noscript>'
+    visitor.open(internet.page(PAGE, untouched(trackers.BY_ID["hotjar"]) + pixel))
+    assert internet.trackers() == {"meta"}
+
+
+def test_only_the_visit_of_this_test_is_counted(internet: Internet, visitor: Visitor) -> None:
+    visitor.open(internet.page(PAGE, "<!doctype html><p>Nothing here</p>"))
+    internet.new_visit()
+    internet.page(PAGE, '<!doctype html><img src="https://bat.bing.com/p/late">')
+    visitor.open(PAGE)
+    assert internet.requests() == []
+    assert internet.trackers() == set()
