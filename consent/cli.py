@@ -1,0 +1,142 @@
+"""The commands: `flask site ...`, `flask user create`, `flask report`. Each ends non-zero with one clear line on bad input."""
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from consent import accounts, sites, versions
+from consent.db import db, will_write
+
+site_group = AppGroup("site", help="Define, publish and list sites.")
+user_group = AppGroup("user", help="Make the accounts of owners and marketers.")
+
+
+def _definitions(file: Path) -> list[Any]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.ClickException(f"{file} can not be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"{file} is not JSON: {error}.") from error
+    return data if isinstance(data, list) else [data]
+
+
+def _commit() -> None:
+    try:
+        db.session.commit()
+    except IntegrityError as error:
+        raise click.ClickException("Somebody else changed the same at the same moment; nothing was written. Try again.") from error
+
+
+def _site(key: str) -> sites.Site:
+    try:
+        return sites.site_for_key(key)
+    except sites.NotFound as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _publish(site: sites.Site) -> None:
+    version, new = versions.publish(site, datetime.now(UTC))
+    state = "published as" if new else "unchanged, stays"
+    click.echo(f"{site.key}: {state} version {version.number}, sha256 {version.digest}")
+
+
+@site_group.command("apply")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--publish", is_flag=True, help="Publish the draft at once.")
+def apply_command(file: Path, publish: bool) -> None:
+    """Make FILE, a site definition or a list of them in JSON, the draft. Nothing is written when anything is wrong."""
+    will_write()
+    for data in _definitions(file):
+        try:
+            site, changed = sites.apply(data)
+        except sites.DefinitionError as error:
+            db.session.rollback()
+            name = data.get("key", "") if isinstance(data, dict) else ""
+            raise click.ClickException(f"{file.name} {name}: {error}") from error
+        click.echo(f"{site.key}: the draft is {'changed' if changed else 'the same as it was'}")
+        if publish:
+            _publish(site)
+    _commit()
+
+
+@site_group.command("publish")
+@click.argument("key")
+def publish_command(key: str) -> None:
+    """Publish the draft of the site KEY as its next version; the same content is not published twice."""
+    will_write()
+    _publish(_site(key))
+    _commit()
+
+
+@site_group.command("export")
+@click.argument("key")
+def export_command(key: str) -> None:
+    """Print the definition of the site KEY: its draft, as `flask site apply` takes it."""
+    click.echo(json.dumps(_site(key).draft, indent=2, ensure_ascii=False))
+
+
+@site_group.command("list")
+def list_command() -> None:
+    """List the sites: key, current version, organisation, name."""
+    for site in db.session.scalars(select(sites.Site).order_by(sites.Site.key)):
+        click.echo(f"{site.key}\tversion {site.current or '-'}\t{site.organisation.name}\t{site.name}")
+
+
+@site_group.command("snippet")
+@click.argument("key")
+def snippet_command(key: str) -> None:
+    """Print the tag to put in the head of every page of the site KEY."""
+    click.echo(sites.snippet(_site(key), current_app.extensions["poort.settings"].public_url))
+
+
+@user_group.command("create")
+@click.argument("email")
+@click.option("--organisation", required=True, help="The organisation's name; made when it is new.")
+@click.option("--role", type=click.Choice(accounts.ROLES), default="owner", show_default=True)
+@click.option("--password", help="At least 12 characters; asked for or made when left out.")
+def create_user_command(email: str, organisation: str, role: str, password: str | None) -> None:
+    """Make an account for EMAIL, or make an existing one a member. Prints the password when it was made here."""
+    chosen = password or secrets.token_urlsafe(15)
+    will_write()
+    try:
+        user = accounts.create_user(email, chosen, accounts.organisation_named(organisation), role)
+    except accounts.AccountError as error:
+        db.session.rollback()
+        raise click.ClickException(str(error)) from error
+    _commit()
+    click.echo(f"{user.email} is {role} of {organisation}")
+    if password is None:
+        click.echo(f"password: {chosen}")
+
+
+def register(app: Flask) -> None:
+    """Add the commands; a database that is away or not made yet is one line, not a traceback."""
+    for group in (site_group, user_group):
+        app.cli.add_command(group)
+        for command in group.commands.values():
+            _clear_errors(command)
+
+
+def _clear_errors(command: click.Command) -> None:
+    inner = command.callback
+    if inner is None or hasattr(inner, "clear"):
+        return
+
+    def callback(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return inner(*args, **kwargs)
+        except SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", error)).splitlines()[0]
+            raise click.ClickException(f"The database refused: {cause}. Was `flask db upgrade` run?") from error
+
+    callback.clear = True  # type: ignore[attr-defined]  # marks it, for an application made twice in a process
+    command.callback = callback

@@ -1,0 +1,161 @@
+"""The table of settings: every one has a name, a parser, a default and a sentence of help.
+
+`load(environ)` reads them all from the environment, strictly: a bad value stops the start and names itself.
+A setting marked secret is also read from the file that `NAME_FILE` names.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+INSTANCE = Path(__file__).resolve().parent.parent / "instance"
+
+# Values that people copy from examples. A start with one of them is a start without a secret.
+KNOWN_SECRETS = {"secret", "changeme", "change-me", "default", "development", "dev", "test", "poort", "password"}
+SHORTEST_SECRET = 32
+
+
+class ConfigError(Exception):
+    """A setting that can not be used; the message is one sentence for the operator."""
+
+
+def _text(value: str) -> str:
+    return value.strip()
+
+
+def _database(value: str) -> str:
+    """SQLAlchemy address; `postgres://` and `postgresql://` both mean psycopg 3."""
+    for scheme in ("postgres://", "postgresql://"):
+        if value.startswith(scheme):
+            return "postgresql+psycopg://" + value.removeprefix(scheme)
+    if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ValueError("must start with sqlite:/// or postgresql://")
+    return value
+
+
+def _keys(value: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in value.replace("\n", ",").split(",") if key.strip())
+    if not keys:
+        raise ValueError("holds no key")
+    for key in keys:
+        if len(key) < SHORTEST_SECRET or len(set(key)) < 8 or key.lower().strip("-_ ") in KNOWN_SECRETS:
+            raise ValueError(f"holds a key that is too easy to guess; use at least {SHORTEST_SECRET} random characters")
+    return keys
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.strip().isdecimal() or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.strip().lower() not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return value.strip().lower()
+
+    return parse
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+        raise ValueError("must be an address such as https://consent.shop.example")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table; `default` None means that the setting has to be given."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str | None
+    help: str
+    secret: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name inside Settings: POORT_DATABASE_URL is `database_url`."""
+        return self.name.removeprefix("POORT_").lower()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("POORT_DATABASE_URL", _database, f"sqlite:///{INSTANCE / 'poort.sqlite3'}",
+            "Where everything is stored: a SQLite file or a PostgreSQL database (postgresql://user:password@host/name)."),
+    Setting("POORT_SECRET_KEYS", _keys, None,
+            "Keys that sign receipts and sessions, comma-separated, newest first. The first signs, all verify. "
+            f"At least {SHORTEST_SECRET} random characters each.", secret=True),
+    Setting("POORT_PUBLIC_URL", _address, "",
+            "The address at which browsers reach Poort, for the snippet and for secure cookies. "
+            "Default: http://127.0.0.1 with PORT."),
+    Setting("POORT_PROXIES", _whole(0, 9), "0",
+            "How many proxies stand in front and set X-Forwarded-For and X-Forwarded-Proto. 0 trusts neither header."),
+    Setting("POORT_RECORD_LIMIT", _whole(1, 1_000_000), "300",
+            "Decisions and shown banners accepted per minute from one visitor's address; past it 429. "
+            "Addresses are kept in memory only. Callers on the machine itself are not limited."),
+    Setting("POORT_QUEUE", _whole(1, 100_000), "2000",
+            "Decisions that may wait for the disk in one worker; past it 503 with Retry-After."),
+    Setting("POORT_LOGIN_LIMIT", _whole(1, 10_000), "10",
+            "Attempts to sign in per minute from one address; past it 429."),
+    Setting("POORT_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info",
+            "How much is logged: debug, info, warning or error."),
+    Setting("PORT", _whole(1, 65535), "8000", "The port on 127.0.0.1 that the server binds."),
+    Setting("WEB_CONCURRENCY", _whole(1, 64), "2", "Worker processes."),
+    Setting("POORT_THREADS", _whole(1, 256), "16", "Threads in each worker of the WSGI door."),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings, parsed. Field names are the settings' names in lower case without `POORT_`."""
+
+    database_url: str
+    secret_keys: tuple[str, ...]
+    public_url: str
+    proxies: int
+    record_limit: int
+    queue: int
+    login_limit: int
+    log_level: str
+    port: int
+    web_concurrency: int
+    threads: int
+
+
+def _given(setting: Setting, environ: Mapping[str, str]) -> str | None:
+    if environ.get(setting.name, "").strip():
+        return environ[setting.name]
+    file = environ.get(f"{setting.name}_FILE", "").strip() if setting.secret else ""
+    if not file:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{setting.name}_FILE can not be read: {error.strerror}.") from error
+
+
+def parse(setting: Setting, environ: Mapping[str, str]) -> Any:
+    """The value of one setting; raises ConfigError with a sentence that names it."""
+    value = _given(setting, environ)
+    if value is None and setting.default is None:
+        raise ConfigError(f"{setting.name} is missing. {setting.help}")
+    if value is None and not setting.default:
+        return ""
+    try:
+        return setting.parse(value if value is not None else str(setting.default))
+    except ValueError as error:
+        raise ConfigError(f"{setting.name} {error}.") from error
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Every setting from `environ`; raises ConfigError for the first that can not be used."""
+    values = {setting.key: parse(setting, environ) for setting in SETTINGS}
+    values["public_url"] = values["public_url"] or f"http://127.0.0.1:{values['port']}"
+    return Settings(**values)

@@ -1,0 +1,310 @@
+"""Consent records: what a decision has to look like, how it is stored, read and erased.
+
+A record holds no address, no full user agent and no page: families, language and page group only (G1).
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import user_agents
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from sqlalchemy import JSON, Index, String, delete, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from consent import counts
+from consent.db import Id, Moment, db, will_write
+from consent.gate import OPTIONAL
+from consent.receipts import Receipt
+from consent.sites import flatten
+from consent.versions import Published
+from consent.writer import GroupCommit, Stored
+
+LARGEST = 16_384  # bytes of a body
+ACTIONS = ("accept_all", "necessary_only", "custom", "withdraw")
+SOURCES = ("banner", "settings", "api")
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
+
+
+class Refused(Exception):
+    """A request that is refused: HTTP status, code, a sentence, and per field what is wrong with it."""
+
+    def __init__(self, status: int, code: str, message: str, faults: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.faults = status, code, message, dict(faults or {})
+
+
+class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
+    """One decision of one visitor; append-only. No foreign key: visitor data can live in a database of its own."""
+
+    site: Mapped[str] = mapped_column(String(63), primary_key=True)
+    id: Mapped[uuid.UUID] = mapped_column(Id, primary_key=True)
+    visitor: Mapped[uuid.UUID] = mapped_column(Id)
+    version: Mapped[int]
+    action: Mapped[str] = mapped_column(String(16))
+    choices: Mapped[dict[str, bool]] = mapped_column(JSON)
+    trackers: Mapped[dict[str, bool]] = mapped_column(JSON)
+    source: Mapped[str] = mapped_column(String(16))
+    language: Mapped[str] = mapped_column(String(8))
+    gpc: Mapped[bool]
+    page_group: Mapped[str | None] = mapped_column(String(64))
+    browser: Mapped[str] = mapped_column(String(40))
+    os: Mapped[str] = mapped_column(String(40))
+    device: Mapped[str] = mapped_column(String(16))
+    bot: Mapped[bool]
+    recorded_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),)
+
+
+class RemovalPermit(db.Model):  # type: ignore[name-defined, misc]  # as above
+    """Lets its own transaction delete one visitor's records, or those before a time; gone before the commit."""
+
+    site: Mapped[str] = mapped_column(String(63), primary_key=True)
+    id: Mapped[uuid.UUID] = mapped_column(Id, primary_key=True)
+    visitor: Mapped[uuid.UUID | None] = mapped_column(Id)
+    before: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Truth(fields.Boolean):
+    """true or false, and not 1, "yes" or "on"."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false.")
+        return value
+
+
+class Whole(fields.Integer):
+    """A whole number from 1, and not "3", 3.0 or true."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
+            raise ValidationError("Must be a whole number from 1.")
+        return value
+
+
+class Identifier(fields.UUID):
+    """A UUID in its usual notation."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> uuid.UUID:
+        if not isinstance(value, str) or not _UUID.fullmatch(value):
+            raise ValidationError("Must be a UUID such as 6f1c2f0e-58f3-4d5c-9f6a-0a1b2c3d4e5f.")
+        return uuid.UUID(value)
+
+
+def _page_group(value: str) -> None:
+    if not _PAGE_GROUP.fullmatch(value):
+        raise ValidationError("Use 1 to 64 letters, digits, hyphens and underscores.")
+
+
+class ChoicesSchema(Schema):
+    """Every category, granted or refused, explicitly (E4)."""
+
+    class Meta:
+        unknown = RAISE
+
+    functional = Truth(required=True)
+    analytics = Truth(required=True)
+    marketing = Truth(required=True)
+
+
+class ConsentSchema(Schema):
+    """The body of `POST /v1/sites/{site}/consents`."""
+
+    class Meta:
+        unknown = RAISE
+
+    id = Identifier(required=True, metadata={"description": "Made by the client; a retry sends the same one."})
+    visitor = Identifier(required=True, metadata={"description": "Random, per site, kept in the receipt alone."})
+    version = Whole(required=True, metadata={"description": "The version that the visitor was shown."})
+    action = fields.String(required=True, validate=validate.OneOf(ACTIONS))
+    choices = fields.Nested(ChoicesSchema, required=True)
+    trackers = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 64)), values=Truth(), load_default=dict,
+        metadata={"description": "Choices for single trackers; each beats its category's."})
+    source = fields.String(required=True, validate=validate.OneOf(SOURCES))
+    language = fields.String(required=True, validate=validate.Length(2, 8))
+    gpc = Truth(load_default=False, metadata={"description": "Global Privacy Control was on in the page."})
+    page_group = fields.String(allow_none=True, load_default=None, validate=_page_group)
+
+
+class EventSchema(Schema):
+    """The body of `POST /v1/sites/{site}/events`."""
+
+    class Meta:
+        unknown = RAISE
+
+    type = fields.String(required=True, validate=validate.OneOf(("shown",)))
+    version = Whole(required=True)
+    language = fields.String(required=True, validate=validate.Length(2, 8))
+    page_group = fields.String(allow_none=True, load_default=None, validate=_page_group)
+
+
+_CONSENT, _EVENT = ConsentSchema(), EventSchema()
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def parse_json(body: bytes) -> Any:
+    """The JSON in `body`, strictly: UTF-8, no NaN, no key twice, not too deep; raises Refused."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        detail = str(error) if isinstance(error, ValueError) and "there twice" in str(error) else "it can not be read"
+        raise Refused(400, "bad_json", f"The body must be one JSON object; {detail}.") from error
+
+
+def _load(schema: Schema, body: bytes) -> dict[str, Any]:
+    data = parse_json(body)
+    if not isinstance(data, dict):
+        raise Refused(400, "bad_json", "The body must be one JSON object.")
+    try:
+        return dict(schema.load(data))
+    except ValidationError as error:
+        raise _invalid(flatten(error.messages)) from error
+
+
+def _invalid(faults: Mapping[str, str]) -> Refused:
+    return Refused(422, "invalid", f"Nothing was stored. Correct: {', '.join(faults)}.", faults)
+
+
+def parse_consent(body: bytes) -> dict[str, Any]:
+    """The decision in `body`, its fields checked; raises Refused."""
+    return _load(_CONSENT, body)
+
+
+def parse_event(body: bytes) -> dict[str, Any]:
+    """The event in `body`, its fields checked; raises Refused."""
+    return _load(_EVENT, body)
+
+
+def check_shown(data: Mapping[str, Any], version: Published | None) -> Published:
+    """The version that was shown, with the language; raises Refused when the site never showed that."""
+    if version is None:
+        raise _invalid({"version": "The site has no such version."})
+    if data["language"] not in version.definition["languages"]:
+        raise _invalid({"language": "The site is not shown in this language."})
+    return version
+
+
+def check_decision(data: Mapping[str, Any], version: Published) -> None:
+    """Whether the decision can be one about this version; raises Refused."""
+    known = {tracker.id for tracker in version.gate.trackers.values() if tracker.asked}
+    faults = {f"trackers.{name}": "This version asks no consent for it." for name in data["trackers"] if name not in known}
+    contradiction = _contradiction(data)
+    if contradiction:
+        faults["action"] = contradiction
+    if version.gate.audience == "children" and _grants_any(data):  # H1
+        faults["choices"] = "A site for children can not be given optional consent by the visitor alone."
+    if faults:
+        raise _invalid(faults)
+
+
+def _grants_any(data: Mapping[str, Any]) -> bool:
+    return any(data["choices"].values()) or any(data["trackers"].values())
+
+
+def _contradiction(data: Mapping[str, Any]) -> str | None:
+    everything = all(data["choices"].values()) and all(data["trackers"].values())
+    nothing = not _grants_any(data)
+    action = data["action"]
+    if action == "accept_all" and not everything:
+        return "accept_all grants every category and refuses no tracker."
+    if action in ("necessary_only", "withdraw") and not nothing:
+        return f"{action} refuses every category and grants no tracker."
+    if action == "custom" and (everything or nothing):
+        return "What grants everything is accept_all, what refuses everything is necessary_only or withdraw."
+    return None
+
+
+def _family(text: str) -> str:
+    # The parser copies parts of unknown user agents; only what looks like a name is kept.
+    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9 .+-]{0,39}", text) else "Other"
+
+
+@lru_cache(maxsize=8_192)
+def agent(text: str) -> dict[str, Any]:
+    """Browser and system family, device class, and whether it says it is a bot. A parse takes a millisecond."""
+    parsed = user_agents.parse(text)
+    device = "mobile" if parsed.is_mobile else "tablet" if parsed.is_tablet else "desktop" if parsed.is_pc else "other"
+    return {
+        "browser": _family(parsed.browser.family), "os": _family(parsed.os.family),
+        "device": device, "bot": bool(parsed.is_bot),
+    }
+
+
+def row_of(site: str, data: Mapping[str, Any], user_agent: str, now: datetime) -> dict[str, Any]:
+    """The row for a decision that was checked. Time is the server's (E1)."""
+    return {"site": site, **data, **agent(user_agent[:512]), "recorded_at": now}
+
+
+def record(writer: GroupCommit, row: dict[str, Any]) -> "Future[Stored | None]":
+    """Store the row and its counts in one commit."""
+    return writer.submit(row, counts.of_record(row))
+
+
+# What the client says; the same id with other content is a conflict.
+_CONTENT = ("visitor", "version", "action", "choices", "trackers", "source", "language", "gpc", "page_group")
+
+
+def check_same(row: Mapping[str, Any], stored: Stored) -> None:
+    """Raise Refused when the id was used before for another decision."""
+    if not stored.created and any(row[name] != stored.row[name] for name in _CONTENT):
+        raise Refused(409, "conflict", "This id is the id of another decision; use a new one.",
+                      {"id": "Was used for another decision."})
+
+
+def receipt_of(row: Mapping[str, Any], version: Published) -> Receipt:
+    """The receipt that stands for a stored row; `version` is the one that the row names."""
+    granted = frozenset(category for category in OPTIONAL if row["choices"][category])
+    categories = {name: tracker.category for name, tracker in version.gate.trackers.items()}
+    refused = frozenset(name for name, choice in row["trackers"].items() if not choice and categories[name] in granted)
+    allowed = frozenset(name for name, choice in row["trackers"].items() if choice and categories[name] not in granted)
+    days = version.definition["consent_days" if granted or allowed else "refusal_days"]
+    decided = row["recorded_at"]
+    return Receipt(
+        row["site"], str(row["id"]), str(row["visitor"]), row["version"], row["action"], granted, refused, allowed,
+        row["gpc"], int(decided.timestamp()), int((decided + timedelta(days=days)).timestamp()),
+    )
+
+
+def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as the API shows it."""
+    moment = row["recorded_at"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {**row, "id": str(row["id"]), "visitor": str(row["visitor"]), "recorded_at": moment}
+
+
+def history(site: str, visitor: uuid.UUID) -> list[dict[str, Any]]:
+    """All records of one visitor of a site, oldest first."""
+    table = Record.__table__
+    query = select(table).where(table.c.site == site, table.c.visitor == visitor)
+    rows = db.session.execute(query.order_by(table.c.recorded_at, table.c.id)).mappings()
+    return [dict(row) for row in rows]
+
+
+def erase(site: str, visitor: uuid.UUID) -> int:
+    """Delete all records of one visitor of a site; how many there were. The caller commits; the counts stay (G5)."""
+    will_write()
+    permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
+    permits, table = RemovalPermit.__table__, Record.__table__
+    db.session.execute(insert(permits).values(permit))
+    gone = db.session.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor))
+    db.session.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result always has it
