@@ -96,7 +96,7 @@ class Internet:
     poort: int | None = None
     visit: int = 0
     port: int = 0
-    _served: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    _served: dict[tuple[str, str], tuple[Answer, float]] = field(default_factory=dict)
     _log: list[Request] = field(default_factory=list)
     _faults: list[Fault] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
@@ -107,10 +107,22 @@ class Internet:
     def page(self, url: str, html: str, headers: Headers | None = None) -> str:
         return self.serve(url, html, "text/html; charset=utf-8", headers)
 
-    def serve(self, url: str, body: str, content_type: str, headers: Headers | None = None) -> str:
+    def serve(
+        self,
+        url: str,
+        body: str,
+        content_type: str,
+        headers: Headers | None = None,
+        status: int = 200,
+        after: float = 0.0,
+    ) -> str:
+        """Answer this address (its query aside) with this, after so many seconds."""
         parts = urlsplit(url)
-        self._served[parts.netloc, parts.path or "/"] = text_answer(body, content_type, headers)
+        self._served[parts.netloc, parts.path or "/"] = (text_answer(body, content_type, headers, status), after)
         return url
+
+    def script(self, url: str, code: str, after: float = 0.0) -> str:
+        return self.serve(url, code, "text/javascript", {"Access-Control-Allow-Origin": "*"}, after=after)
 
     @contextlib.contextmanager
     def fault(
@@ -197,7 +209,9 @@ class Internet:
     async def _answer(self, request: Request) -> Answer:
         served = self._served.get((request.host, urlsplit(request.path).path))
         if served:
-            return served
+            answer, after = served
+            await asyncio.sleep(after)
+            return answer
         if CONSENT_HOST.fullmatch(request.host):
             return await self._consent_host(request)
         return foreign(request)

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.browser import sites
+
 ROOT = Path(__file__).parents[2]
+SECRET = "browser-suite-only-" + "k" * 45
 COMMANDS = ROOT / ".venv/bin"
 
 
@@ -29,11 +32,11 @@ class Poort:
     def flask(self, *arguments: str) -> str:
         return command(self.env, "flask", *arguments)
 
-    def publish(self, *sites: dict[str, Any]) -> None:
-        """Apply and publish a site definition, as an owner would from the command line."""
-        for site in sites:
-            path = self.folder / f"{site['key']}.json"
-            path.write_text(json.dumps(site))
+    def publish(self, *definitions: dict[str, Any]) -> None:
+        """Apply and publish site definitions, as an owner would from the command line."""
+        for definition in definitions:
+            path = self.folder / f"{definition['key']}.json"
+            path.write_text(json.dumps(definition))
             self.flask("site", "apply", str(path), "--publish")
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Any:
@@ -54,6 +57,7 @@ def running(folder: Path) -> Iterator[Poort]:
     poort.flask("db", "upgrade")
     for example in sorted((ROOT / "examples").glob("*.json")):
         poort.flask("site", "apply", str(example), "--publish")
+    poort.publish(*sites.ALL)
     process = start(poort)
     try:
         yield poort
@@ -66,7 +70,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     return {
         **os.environ,
         "POORT_DATABASE_URL": f"sqlite:///{folder}/poort.sqlite",
-        "POORT_SECRET_KEYS": "browser-suite-only-" + "k" * 45,
+        "POORT_SECRET_KEYS": SECRET,
         "PORT": str(port),
         "WEB_CONCURRENCY": "1",
         "FLASK_APP": "wsgi:app",

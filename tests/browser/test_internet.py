@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
+from consent.catalogue import CATALOGUE, match_cookie, match_host
 from tests.browser import trackers
+from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
 from tests.browser.visitor import Visitor
 
-PAGE = "https://www.journeys.example/"
+PAGE = "https://www.klantpad.example/"
 
 
 def untouched(tracker: trackers.Tracker) -> str:
@@ -41,8 +45,8 @@ def test_a_request_tells_where_it_came_from(internet: Internet, visitor: Visitor
     assert (request.method, request.path, request.referer) == ("GET", "/p/insights", PAGE)
 
 
-def test_with_javascript_off_nothing_runs_but_plain_tags_load(internet: Internet, new_visitor: type[Visitor]) -> None:
-    visitor = new_visitor(javascript=False)  # type: ignore[call-arg]
+def test_with_javascript_off_nothing_runs_but_plain_tags_load(internet: Internet, new_visitor: NewVisitor) -> None:
+    visitor = new_visitor(javascript=False)
     pixel = '<noscript><img src="https://www.facebook.com/tr?id=42&noscript=1"></noscript>'
     visitor.open(internet.page(PAGE, untouched(trackers.BY_ID["hotjar"]) + pixel))
     assert internet.trackers() == {"meta"}
@@ -55,3 +59,15 @@ def test_only_the_visit_of_this_test_is_counted(internet: Internet, visitor: Vis
     visitor.open(PAGE)
     assert internet.requests() == []
     assert internet.trackers() == set()
+
+
+@pytest.mark.parametrize("tracker", trackers.ALL, ids=lambda tracker: str(tracker.id))
+def test_the_catalogue_knows_what_the_witness_knows(tracker: trackers.Tracker) -> None:
+    """Two tables, made apart: the addresses, the category and every name that is left behind."""
+    urls = [urlsplit(url) for url in (tracker.script, tracker.collector, tracker.more, tracker.frame) if url]
+    assert {match_host(url.netloc, f"{url.path}?{url.query}") for url in urls} == {(tracker.id,)}
+    row = CATALOGUE[tracker.id]
+    assert row["category"] == tracker.category
+    assert {name for name in tracker.cookies if tracker.id not in match_cookie(name)} == set()
+    stored = {key["name"] for key in row["storage"]}
+    assert {*tracker.local, *tracker.session} <= stored

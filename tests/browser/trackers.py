@@ -19,6 +19,7 @@ class Tracker:
     """`cookies` sit on the parent domain, `own_host_cookies` on the page's host only; `more` is a second script it loads."""
 
     id: str
+    category: str
     script: str
     hosts: tuple[str, ...]
     collector: str
@@ -40,6 +41,7 @@ GTAG = "https://www.googletagmanager.com/gtag/js"
 JOURNEYS: tuple[Tracker, ...] = (
     Tracker(
         "ga4",
+        "analytics",
         f"{GTAG}?id=G-JOURNEYS1",
         ("google-analytics.com", "analytics.google.com", "stats.g.doubleclick.net"),
         "https://region1.google-analytics.com/g/collect?v=2",
@@ -47,6 +49,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "hotjar",
+        "analytics",
         "https://static.hotjar.com/c/hotjar-42.js?sv=6",
         ("hotjar.com", "hotjar.io"),
         "https://metrics.hotjar.io/v1",
@@ -58,6 +61,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "vwo",
+        "analytics",
         "https://dev.visualwebsiteoptimizer.com/j.php?a=42",
         ("visualwebsiteoptimizer.com", "d5phz18u4wuww.cloudfront.net", "vwo.com", "wingify.com"),
         "https://dev.visualwebsiteoptimizer.com/v.gif?a=42",
@@ -65,6 +69,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "meta",
+        "marketing",
         "https://connect.facebook.net/en_US/fbevents.js",
         ("connect.facebook.net", "www.facebook.com"),
         "https://www.facebook.com/tr?id=42&ev=PageView",
@@ -72,6 +77,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "linkedin",
+        "marketing",
         "https://snap.licdn.com/li.lms-analytics/insight.min.js",
         ("snap.licdn.com", "px.ads.linkedin.com", "px4.ads.linkedin.com", "dc.ads.linkedin.com", "oribi.io"),
         "https://px.ads.linkedin.com/collect?pid=42",
@@ -80,6 +86,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "uet",
+        "marketing",
         "https://bat.bing.com/bat.js",
         ("bat.bing.com", "bat.bing.net", "bat.r.msn.com"),
         "https://bat.bing.com/action/0?ti=42",
@@ -87,6 +94,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "gads",
+        "marketing",
         f"{GTAG}?id=AW-42",
         ("www.googleadservices.com", "googleads.g.doubleclick.net", "pagead2.googlesyndication.com"),
         "https://www.googleadservices.com/pagead/conversion/42/",
@@ -94,6 +102,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "intercom",
+        "functional",
         "https://widget.intercom.io/widget/app42",
         ("intercom.io", "intercomcdn.com", "intercomassets.com"),
         "https://api-iam.intercom.io/messenger/web/ping",
@@ -102,6 +111,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "calendly",
+        "functional",
         "https://assets.calendly.com/assets/external/widget.js",
         ("calendly.com",),
         "https://calendly.com/api/booking",
@@ -109,6 +119,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "typeform",
+        "functional",
         "https://embed.typeform.com/next/embed.js",
         ("typeform.com",),
         "https://api.typeform.com/single-embed/42",
@@ -116,6 +127,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "activecampaign",
+        "marketing",
         "https://diffuser-cdn.app-us1.com/diffuser/diffuser.js",
         ("app-us1.com", "trackcmp.net"),
         "https://trackcmp.net/visit?actid=42",
@@ -123,6 +135,7 @@ JOURNEYS: tuple[Tracker, ...] = (
     ),
     Tracker(
         "saber",
+        "functional",
         "https://widget.saberfeedback.com/v2/widget.js",
         ("saberfeedback.com",),
         "https://widget.saberfeedback.com/v2/seen",
@@ -131,6 +144,7 @@ JOURNEYS: tuple[Tracker, ...] = (
 
 LEADINFO = Tracker(
     "leadinfo",
+    "marketing",
     "https://cdn.leadinfo.net/ping.js",
     ("leadinfo.net",),
     "https://collector.leadinfo.net/com.snowplowanalytics.snowplow/tp2",
@@ -140,6 +154,17 @@ LEADINFO = Tracker(
 ALL = (*JOURNEYS, LEADINFO)
 BY_ID = {tracker.id: tracker for tracker in ALL}
 IDS = {tracker.id for tracker in JOURNEYS}
+CATEGORIES = ("functional", "analytics", "marketing")
+
+
+def of(category: str) -> set[str]:
+    """The ids of the journeys trackers in one category."""
+    return {tracker.id for tracker in JOURNEYS if tracker.category == category}
+
+
+def names(ids: set[str]) -> set[str]:
+    """All first-party cookies and storage keys that these trackers leave behind."""
+    return {name for tracker in JOURNEYS if tracker.id in ids for name in tracker.names}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""All five profiles of the examples, each embedded in a page of its own and driven by a visitor."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from consent.catalogue import CATALOGUE
+from tests.browser import pages, trackers
+from tests.browser.internet import Internet
+from tests.browser.server import ROOT, Poort
+from tests.browser.visitor import Visitor
+
+ASKING = {
+    "erp-www": {"ga4", "gads", "linkedin", "intercom"},
+    "erp-app": {"intercom"},
+    "docs": {"leadinfo"},
+    "journeys-www": trackers.IDS,
+    "journeys-app": {"intercom"},
+}
+SILENT = ("hours", "integrator")
+
+
+def definitions() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((ROOT / "examples").glob("*.json")):
+        content = json.loads(path.read_text())
+        found.update({site["key"]: site for site in (content if isinstance(content, list) else [content])})
+    return found
+
+
+DEFINITIONS = definitions()
+
+
+
+def page_of(net: Internet, key: str, path: str = "") -> str:
+    """A page with the profile's tag and every tracker of it, gated by `data-service`."""
+    definition = DEFINITIONS[key]
+    origin = definition["origins"][0]
+    consent = origin.replace("https://www.", "https://consent.").replace("https://app.", "https://consent.")
+    tag = f'<script async src="{consent}/banner/{key}.js"></script>'
+    tags = [
+        pages.gated_script(row["id"], trackers.BY_ID[row["id"]].script)
+        for row in definition["trackers"]
+        if row["id"] in trackers.BY_ID
+    ]
+    return net.page(f"{origin}/{path}", pages.html("".join(tags) + pages.TEXT, head=tag))
+
+
+def test_the_examples_are_the_five_profiles() -> None:
+    assert set(DEFINITIONS) == {*ASKING, *SILENT}
+
+
+@pytest.mark.parametrize("key", ASKING)
+def test_a_profile_that_asks(net: Internet, visitor: Visitor, key: str) -> None:
+    """Nothing before; all after accepting; nothing after withdrawing and on the next page."""
+    visitor.open(page_of(net, key), banner=True)
+    visitor.quiet()
+    assert net.trackers() == set()
+    visitor.accept_all()
+    visitor.asks_exactly(set(ASKING[key]))
+    visitor.withdraw()
+    net.forget()
+    visitor.open(page_of(net, key, "volgende"), banner=False)
+    visitor.asks_exactly(set())
+    assert visitor.left_behind() == set()
+
+
+@pytest.mark.parametrize("key", SILENT)
+def test_a_profile_with_nothing_to_consent_to_shows_no_banner(net: Internet, visitor: Visitor, key: str) -> None:
+    """A7: no banner, no third party, nothing written; the settings can still be opened."""
+    visitor.open(page_of(net, key), banner=False)
+    visitor.quiet()
+    assert visitor.banner.count() == 0 or not visitor.banner.is_visible()
+    assert net.strangers(DEFINITIONS[key]["origins"][0].removeprefix("https://www.")) == set()
+    assert visitor.context.cookies() == []
+    assert visitor.left_behind() == set()
+    visitor.page.evaluate("window.Poort.showPreferences()")
+    visitor.banner.wait_for(state="visible")
+
+
+def test_an_exempt_measurement_runs_without_a_choice(net: Internet, visitor: Visitor) -> None:
+    """A7: `hours` counts with Plausible under the Dutch exemption, and tells so."""
+    definition = DEFINITIONS["hours"]
+    exempt = [row["id"] for row in definition["trackers"] if row.get("exempt")]
+    assert exempt
+    tags = "".join(f"<script type='text/plain' data-service='{name}'>window.ran = '{name}'</script>" for name in exempt)
+    origin = definition["origins"][0]
+    tag = f'<script async src="{origin.replace("www.", "consent.")}/banner/hours.js"></script>'
+    visitor.open(net.page(f"{origin}/", pages.html(tags, head=tag)), banner=False)
+    assert visitor.page.evaluate("window.ran") in exempt
+
+
+def test_the_profiles_list_only_what_the_catalogue_or_they_themselves_describe(poort: Poort) -> None:
+    listed = poort.flask("site", "list")
+    for key, definition in DEFINITIONS.items():
+        assert f"{key}\tversion 1\t" in listed
+        assert all(row["id"] in CATALOGUE or "vendor" in row for row in definition["trackers"])
