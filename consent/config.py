@@ -63,6 +63,10 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(value: str) -> bool:
+    return _choice("on", "off")(value) == "on"
+
+
 def _address(value: str) -> str:
     parts = urlsplit(value.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
@@ -104,6 +108,8 @@ SETTINGS: tuple[Setting, ...] = (
             "Decisions that may wait for the disk in one worker; past it 503 with Retry-After."),
     Setting("POORT_LOGIN_LIMIT", _whole(1, 10_000), "10",
             "Attempts to sign in per minute from one address; past it 429."),
+    Setting("POORT_DEMO", _switch, "off",
+            "on: / explains Poort, and /demo/ is a shop with stand-ins for trackers. `make run` turns it on."),
     Setting("POORT_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info",
             "How much is logged: debug, info, warning or error."),
     Setting("PORT", _whole(1, 65535), "8000", "The port on 127.0.0.1 that the server binds."),
@@ -123,6 +129,7 @@ class Settings:
     record_limit: int
     queue: int
     login_limit: int
+    demo: bool
     log_level: str
     port: int
     web_concurrency: int
