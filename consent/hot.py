@@ -165,7 +165,8 @@ class Hot:
                 cors = self.cors(where["site"], call)
             found: Answer = self._answers[name](call, **where)
         except Refused as refused:
-            found = error(refused.status, refused.code, refused.message, refused.faults)
+            later = [("Retry-After", "60")] if refused.status == 429 else []
+            found = error(refused.status, refused.code, refused.message, refused.faults, *later)
         except Overloaded:
             found = _busy("Too much is waiting to be stored. Nothing was stored; send it again in a moment.")
         except (Unavailable, SQLAlchemyError, FutureTimeout):

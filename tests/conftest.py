@@ -18,7 +18,7 @@ from sqlalchemy import text
 from app import create_app
 from consent import accounts, sites, versions
 from consent.db import db
-from tests.servers import Postgres
+from tests import servers
 from tests.shop import DEFINITION, NOW
 
 KEY = "a-first-key-for-the-tests-0123456789-abcdef"
@@ -26,9 +26,9 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres() -> Iterator[servers.Postgres]:
     """One PostgreSQL server for the whole run."""
-    with Postgres() as server:
+    with servers.postgres() as server:
         yield server
 
 
@@ -37,8 +37,8 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """The address of an empty database, once on each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('database')}/poort.sqlite3"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.database()
+    server: servers.Postgres = request.getfixturevalue("postgres")
+    return server.empty()
 
 
 @pytest.fixture(scope="session")

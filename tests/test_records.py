@@ -1,0 +1,278 @@
+"""Recording a decision: what is stored, what is refused, and that nothing stored can be changed."""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from consent import records
+from consent.counts import DailyCount
+from consent.db import db
+from tests.shop import FIREFOX, body
+
+Post = Callable[..., Any]
+
+
+def stored() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(records.Record)) or 0
+
+
+def tallies(bot: bool = False) -> dict[tuple[str, str], int]:
+    db.session.rollback()
+    rows = db.session.scalars(select(DailyCount).where(DailyCount.bot == bot))
+    return {(row.metric, row.value): row.n for row in rows}
+
+
+@pytest.mark.usefixtures("shop")
+class TestAccepted:
+    def test_a_decision_is_stored_with_everything_it_said(self, post: Post) -> None:
+        """E1, E2, E4: server time, version, every category explicitly."""
+        sent = body("custom", trackers={"hotjar": False}, page_group="pricing")
+        answer = post(sent, User_Agent=FIREFOX)
+        assert answer.status_code == 201
+        record = answer.json["record"]
+        assert {name: record[name] for name in sent} == sent
+        assert (record["browser"], record["os"], record["device"], record["bot"]) == ("Firefox", "Linux", "desktop", False)
+        assert record["recorded_at"].endswith("Z")
+        assert stored() == 1
+
+    def test_a_retry_returns_the_same_record_and_receipt(self, post: Post) -> None:
+        sent = body("accept_all")
+        first, again = post(sent), post(sent)
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.json == again.json
+        assert stored() == 1
+        assert tallies()["answered", "accept_all"] == 1, "a retry is counted once"
+
+    def test_a_beacon_may_send_plain_text(self, post: Post) -> None:
+        assert post(body(), Content_Type="text/plain;charset=UTF-8").status_code == 201
+
+    def test_the_header_turns_gpc_on_whatever_the_page_saw(self, post: Post) -> None:
+        """I2"""
+        assert post(body(gpc=False), Sec_GPC="1").json["record"]["gpc"] is True
+        assert post(body(gpc=False), Sec_GPC="0").json["record"]["gpc"] is False
+
+    def test_the_same_id_on_another_site_is_another_record(
+        self, post: Post, define: Callable[..., Any]
+    ) -> None:
+        define(key="second")
+        sent = body()
+        assert post(sent).status_code == 201
+        assert post(sent, key="second").status_code == 201
+        assert stored() == 2
+
+    def test_a_record_about_an_older_version_is_taken(self, post: Post, define: Callable[..., Any]) -> None:
+        """The visitor answered what they were shown."""
+        define(name="Webwinkel 2")
+        answer = post(body(version=1))
+        assert answer.status_code == 201
+        assert answer.json["record"]["version"] == 1
+
+    def test_counts_are_kept_with_the_record(self, post: Post, client: FlaskClient) -> None:
+        for action in ("accept_all", "necessary_only", "custom", "withdraw"):
+            post(body(action))
+        post(body("accept_all", source="settings"))
+        client.post("/v1/sites/shop/events", json={"type": "shown", "version": 1, "language": "nl", "page_group": None})
+        assert tallies() == {
+            ("shown", ""): 1, ("answered", "accept_all"): 1, ("answered", "necessary_only"): 1, ("answered", "custom"): 1,
+            ("granted", "functional"): 2, ("granted", "analytics"): 2, ("granted", "marketing"): 1,
+            ("withdrawn", ""): 1, ("changed", "accept_all"): 1,
+        }
+
+    def test_bots_are_counted_apart(self, post: Post, client: FlaskClient) -> None:
+        bot = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+        assert post(body("accept_all"), User_Agent=bot).json["record"]["bot"] is True
+        event = {"type": "shown", "version": 1, "language": "nl", "page_group": None}
+        client.post("/v1/sites/shop/events", json=event, headers={"User-Agent": bot})
+        assert tallies() == {}
+        assert tallies(bot=True)["shown", ""] == 1
+
+    def test_no_address_agent_or_page_is_kept(self, app: Flask, post: Post) -> None:
+        """G1: the whole row holds families only."""
+        agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/139.0.7258.5 Safari/537.36 canary/77"
+        post(body(), User_Agent=agent, Referer="https://www.shop.example/secret?x=1", X_Forwarded_For="203.0.113.9")
+        row = json.dumps([list(row) for row in db.session.execute(text("SELECT * FROM record"))], default=str)
+        for trace in ("canary", "7258", "secret", "203.0.113.9", "127.0.0.1", "AppleWebKit"):
+            assert trace not in row
+
+
+def without(name: str) -> dict[str, Any]:
+    data = body()
+    del data[name]
+    return data
+
+
+CHOICES = {"functional": True, "analytics": False, "marketing": False}
+DEEP = b'{"id":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+
+REFUSALS: list[tuple[str, Any, int, str]] = [
+    # what is wrong, body, status, field that is named
+    *[(f"no {name}", without(name), 422, name)
+      for name in ("id", "visitor", "version", "action", "choices", "source", "language")],
+    ("an unknown field", body(ip="203.0.113.9"), 422, "ip"),
+    ("an id that is no UUID", body(id="42"), 422, "id"),
+    ("an id in bytes notation", body(id="{" + str(uuid.uuid4()) + "}"), 422, "id"),
+    ("a visitor that is a number", body(visitor=7), 422, "visitor"),
+    ("a version in text", body(version="1"), 422, "version"),
+    ("a version that is true", body(version=True), 422, "version"),
+    ("a version in a fraction", body(version=1.0), 422, "version"),
+    ("version zero", body(version=0), 422, "version"),
+    ("a version that was never published", body(version=2), 422, "version"),
+    ("a version beyond every number", body(version=2**70), 422, "version"),
+    ("an unknown action", body(action="custom") | {"action": "yes"}, 422, "action"),
+    ("a missing category", body(choices={"functional": True, "analytics": False}), 422, "choices.marketing"),
+    ("an unknown category", body(choices={**CHOICES, "profiling": True}), 422, "choices.profiling"),
+    ("the necessary category", body(choices={**CHOICES, "necessary": True}), 422, "choices.necessary"),
+    ("a choice of one", body(choices={**CHOICES, "analytics": 1}), 422, "choices.analytics"),
+    ("a choice in words", body(choices={**CHOICES, "analytics": "yes"}), 422, "choices.analytics"),
+    ("a choice of nothing", body(choices={**CHOICES, "analytics": None}), 422, "choices.analytics"),
+    ("choices in a list", body(choices=["analytics"]), 422, "choices"),
+    ("an unknown tracker", body(trackers={"clarity": False}), 422, "trackers.clarity"),
+    ("a tracker's choice in words", body(trackers={"hotjar": "no"}), 422, "trackers.hotjar.value"),
+    ("an unknown source", body(source="import2"), 422, "source"),
+    ("a language that is not shown", body(language="de"), 422, "language"),
+    ("a page instead of a page group", body(page_group="https://www.shop.example/x"), 422, "page_group"),
+    ("gpc in words", body(gpc="1"), 422, "gpc"),
+    ("accept_all that refuses a category", body("accept_all", choices=CHOICES), 422, "action"),
+    ("accept_all that refuses a tracker", body("accept_all", trackers={"hotjar": False}), 422, "action"),
+    ("necessary_only that grants a category", body("necessary_only", choices=CHOICES), 422, "action"),
+    ("necessary_only that grants a tracker", body("necessary_only", trackers={"hotjar": True}), 422, "action"),
+    ("withdraw that grants", body("withdraw", choices=CHOICES), 422, "action"),
+    ("custom that grants everything", body("accept_all") | {"action": "custom"}, 422, "action"),
+    ("custom that refuses everything", body("necessary_only") | {"action": "custom"}, 422, "action"),
+    ("no JSON", b"id=1", 400, ""),
+    ("a list", b"[]", 400, ""),
+    ("NaN", json.dumps(body()).replace('"version": 1', '"version": NaN').encode(), 400, ""),
+    ("Infinity", json.dumps(body()).replace('"version": 1', '"version": Infinity').encode(), 400, ""),
+    ("a key twice", json.dumps(body()).replace('{"id"', '{"gpc": true, "id"', 1).encode(), 400, ""),
+    ("a key twice further in", json.dumps(body()).replace('"functional"', '"analytics": true, "functional"').encode(), 400, ""),
+    ("bytes that are no UTF-8", b'{"id": "\xff"}', 400, ""),
+    ("a deep body", DEEP, 400, ""),
+    ("a number of thousands of digits", json.dumps(body()).replace('"version": 1', '"version": ' + "9" * 5000).encode(), 400, ""),
+]
+
+
+@pytest.mark.usefixtures("shop")
+class TestRefused:
+    @pytest.mark.parametrize(("sent", "status", "field"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS])
+    def test_bad_input_gets_one_clear_error_and_nothing_is_stored(
+        self, post: Post, sent: Any, status: int, field: str
+    ) -> None:
+        answer = post(sent)
+        assert answer.status_code == status, answer.json
+        assert set(answer.json) <= {"error", "message", "fields"}
+        assert answer.json["message"].endswith(".")
+        if field:
+            assert field in answer.json["fields"]
+        assert stored() == 0
+        assert tallies() == {}
+
+    def test_the_same_id_with_other_content_is_a_conflict(self, post: Post) -> None:
+        sent = body("custom")
+        assert post(sent).status_code == 201
+        answer = post({**body("accept_all"), "id": sent["id"]})
+        assert answer.status_code == 409
+        assert "id" in answer.json["fields"]
+        assert stored() == 1
+
+    @pytest.mark.parametrize("origin", [
+        "https://evil.example", "null", "http://www.shop.example", "https://www.shop.example.evil.example",
+        "https://www.shop.example:8443", "https://evilwww.shop.example", "https://WWW.shop.example", "",
+    ])
+    def test_a_foreign_origin_is_refused(self, post: Post, origin: str) -> None:
+        """E8, threat 5"""
+        answer = post(body(), Origin=origin)
+        assert answer.status_code == 403
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert stored() == 0
+
+    def test_a_foreign_origin_hears_no_more_than_that(self, post: Post) -> None:
+        """Whatever it sends: an attacker learns nothing of the site's versions."""
+        assert post(b"junk", Origin="https://evil.example").json["error"] == "foreign_origin"
+
+    def test_an_unknown_site_is_404(self, post: Post) -> None:
+        assert post(body(), key="nobody").status_code == 404
+        assert post(body(), key="No%20Site").status_code == 404
+
+    def test_over_16_kB_is_413(self, post: Post) -> None:
+        assert post(json.dumps(body()).encode() + b" " * 16_384).status_code == 413
+        assert stored() == 0
+
+    def test_without_a_length_is_411(self, client: FlaskClient) -> None:
+        """Threat 12: a chunked body would be cut off at the limit and taken for whole."""
+        environ = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+        answer = client.post("/v1/sites/shop/consents", content_type="application/json", environ_overrides=environ)
+        assert answer.status_code == 411
+
+    def test_another_content_type_is_415(self, post: Post) -> None:
+        assert post(body(), Content_Type="application/x-www-form-urlencoded").status_code == 415
+
+    def test_a_site_for_children_takes_no_optional_consent(self, post: Post, define: Callable[..., Any]) -> None:
+        """H1"""
+        define(key="kids", audience="children")
+        assert post(body("accept_all"), key="kids").json["fields"].keys() == {"choices"}
+        assert post(body("necessary_only"), key="kids").status_code == 201
+
+    def test_too_many_from_one_address_is_429(self, client: FlaskClient) -> None:
+        event = {"type": "shown", "version": 1, "language": "nl", "page_group": None}
+        statuses, last = [], None
+        for _ in range(302):
+            last = client.post("/v1/sites/shop/events", json=event, environ_base={"REMOTE_ADDR": "203.0.113.77"})
+            statuses.append(last.status_code)
+        assert statuses[:300] == [204] * 300
+        assert statuses[300:] == [429, 429]
+        assert last is not None
+        assert int(last.headers["Retry-After"]) > 0
+        assert client.post("/v1/sites/shop/events", json=event, environ_base={"REMOTE_ADDR": "203.0.113.78"}).status_code == 204
+
+    @pytest.mark.parametrize(("field", "value"), [
+        ("type", "hidden"), ("version", 9), ("language", "de"), ("page_group", "/x"), ("visitor", str(uuid.uuid4())),
+    ])
+    def test_a_bad_event_is_refused(self, client: FlaskClient, field: str, value: Any) -> None:
+        event = {"type": "shown", "version": 1, "language": "nl", "page_group": None, field: value}
+        answer = client.post("/v1/sites/shop/events", json=event)
+        assert answer.status_code == 422
+        assert field in answer.json["fields"]
+        assert tallies() == {}
+
+
+@pytest.mark.usefixtures("shop")
+class TestAppendOnly:
+    @pytest.mark.parametrize("statement", [
+        "UPDATE record SET action = 'accept_all'", "DELETE FROM record", "UPDATE version SET digest = 'x'",
+        "DELETE FROM version",
+    ])
+    def test_the_database_itself_refuses_to_change_what_was_written(self, post: Post, statement: str) -> None:
+        """D7, E6"""
+        assert post(body("necessary_only")).status_code == 201
+        with pytest.raises(DBAPIError, match="append-only|immutable"):
+            db.session.execute(text(statement))
+        assert stored() == 1
+
+    def test_erasure_takes_one_visitor_and_leaves_the_counts(self, post: Post) -> None:
+        """G5"""
+        mine, other = body("accept_all"), body("accept_all")
+        for sent in (mine, {**body("withdraw"), "visitor": mine["visitor"]}, other):
+            post(sent)
+        before = tallies()
+        assert records.erase("shop", uuid.UUID(mine["visitor"])) == 2
+        db.session.commit()
+        assert [str(row.visitor) for row in db.session.scalars(select(records.Record))] == [other["visitor"]]
+        assert tallies() == before
+        assert db.session.scalar(select(func.count()).select_from(records.RemovalPermit)) == 0
+
+    def test_a_permit_for_one_visitor_lets_nobody_else_go(self, post: Post) -> None:
+        sent = body()
+        post(sent)
+        db.session.execute(records.RemovalPermit.__table__.insert().values(
+            site="shop", id=uuid.uuid4(), visitor=uuid.uuid4(), before=None))
+        with pytest.raises(DBAPIError, match="append-only"):
+            db.session.execute(text("DELETE FROM record"))
+        db.session.rollback()
