@@ -66,7 +66,7 @@ class SiteSchema(Schema):
         unknown = RAISE
 
     key = fields.String(required=True, validate=validate.Regexp(
-        re.compile(rf"^{KEY.pattern}$"), error="Use 1 to 63 lower-case letters, digits and hyphens."))
+        re.compile(rf"(?:{KEY.pattern})\Z"), error="Use 1 to 63 lower-case letters, digits and hyphens."))
     name = fields.String(required=True, validate=validate.Length(1, 200))
     organisation = fields.String(required=True, validate=validate.Length(1, 200))
     controller = fields.Nested(ControllerSchema, required=True)
@@ -83,7 +83,7 @@ class SiteSchema(Schema):
     release = fields.String(load_default="acknowledged", validate=validate.OneOf(("acknowledged", "immediate")))
     audience = fields.String(load_default="general", validate=validate.OneOf(("general", "children")))
     jurisdiction = fields.String(load_default="NL", validate=validate.Regexp(
-        r"^[A-Z]{2}$", error="Use a country code of two capitals, such as NL."))
+        r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."))
 
     @validates_schema(skip_on_field_errors=True)
     def agrees(self, data: dict[str, Any], **_: Any) -> None:
@@ -195,6 +195,8 @@ def site_for_key(key: str) -> Site:
 
 def site_for(user: User, key: str) -> tuple[Site, str]:
     """The door for members: the site, and the user's role in its organisation; raises NotFound for a stranger."""
+    if not KEY.fullmatch(key):
+        raise NotFound("There is no such site.")
     row = db.session.execute(
         select(Site, Membership.role)
         .join(Membership, Membership.organisation_id == Site.organisation_id)

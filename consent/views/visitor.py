@@ -1,5 +1,145 @@
-"""What a visitor may see of what they said, and what the site showed: /v1/sites/{site}/me, versions, declaration."""
+"""What a visitor may see of what they said, and what everybody may see of what the site shows.
 
-from flask import Blueprint
+The receipt is the key: it comes in the header `Poort-Receipt` or the cookie `poort`, never in an address.
+"""
+
+import uuid
+from typing import Any
+
+from flask import Blueprint, Response, current_app, render_template, request
+
+from consent import banners, exports, records
+from consent.db import db
+from consent.hot import NO_STORE, Answer, Hot, reply
+from consent.receipts import Receipt, read_all, tokens
+from consent.records import Refused
+from consent.versions import Published
+from consent.views.door import call_of
+from consent.views.errors import response
 
 views = Blueprint("visitor", __name__)
+
+
+def _hot() -> Hot:
+    hot: Hot = current_app.extensions["poort"]
+    return hot
+
+
+@views.after_request
+def share(answer: Response) -> Response:
+    """Let the site's own origins read what is asked for a site (threat 5)."""
+    site = (request.view_args or {}).get("site")
+    if site and request.path.startswith("/v1/"):
+        for name, value in _hot().cors(site, call_of(request.environ)):
+            answer.headers.add(name, value)
+    return answer
+
+
+@views.route("/v1/sites/<site>/me", methods=["OPTIONS"])
+@views.route("/v1/sites/<site>/me/export", methods=["OPTIONS"])
+def preflight(site: str) -> Response:
+    """A browser asks whether a page may call."""
+    found = _hot().preflight(call_of(request.environ), ["GET", "DELETE"])
+    # `share` adds who may read; here only how they may ask.
+    how = [header for header in found.headers if header[0] not in ("Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")]
+    return response(found._replace(headers=how))
+
+
+def _visitor(site: str) -> tuple[Receipt, list[dict[str, Any]]]:
+    """Who holds the receipt, and their records; raises Refused."""
+    _hot().published(site)
+    if not _hot().is_own(site, call_of(request.environ)):
+        raise Refused(403, "foreign_origin", "A visitor's records are shown on the site's own pages only.")
+    shown = read_all(_hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
+    receipt = next((found for found in shown if found and found.site == site), None)
+    rows = records.history(site, uuid.UUID(receipt.visitor)) if receipt else []
+    if receipt is None or not rows:
+        raise Refused(401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt.")
+    return receipt, rows
+
+
+def _versions(site: str, rows: list[dict[str, Any]]) -> dict[int, Published]:
+    found = {number: _hot().publications.get(site, number) for number in {row["version"] for row in rows}}
+    return {number: version for number, version in found.items() if version is not None}
+
+
+@views.get("/v1/sites/<site>/me")
+def me(site: str) -> Response:
+    """This visitor's records, oldest first, and each version that they were shown."""
+    receipt, rows = _visitor(site)
+    versions = _versions(site, rows)
+    shown = [{**records.as_json(row), "version_shown": _summary(versions[row["version"]])} for row in rows]
+    full = {str(number): _version(version) for number, version in versions.items()}
+    return response(reply(200, {"visitor": receipt.visitor, "records": shown, "versions": full}))
+
+
+@views.get("/v1/sites/<site>/me/export")
+def export(site: str) -> Response:
+    """The same to keep: consent receipts after ISO/IEC TS 27560 in JSON-LD (G4, M1)."""
+    _, rows = _visitor(site)
+    answer = reply(200, exports.document(rows, _versions(site, rows)))
+    headers = [("Content-Type", "application/ld+json"), NO_STORE,
+               ("Content-Disposition", f'attachment; filename="consent-{site}.jsonld"')]
+    return response(Answer(200, headers, answer.body))
+
+
+@views.delete("/v1/sites/<site>/me")
+def erase(site: str) -> Response:
+    """Erase this visitor's records (G5); the anonymous counts stay."""
+    receipt, _ = _visitor(site)
+    records.erase(site, uuid.UUID(receipt.visitor))
+    db.session.commit()
+    return response(Answer(204, [NO_STORE], b""))
+
+
+def _summary(version: Published) -> dict[str, Any]:
+    return {"number": version.number, "digest": version.digest,
+            "published_at": version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def _version(version: Published) -> dict[str, Any]:
+    return {"site": version.site, **_summary(version), "since": {
+        "trackers": {name: tracker.since for name, tracker in version.gate.trackers.items()},
+        "categories": dict(version.gate.categories)}, "snapshot": version.snapshot}
+
+
+@views.get("/v1/sites/<site>/versions/<number>")
+def version(site: str, number: str) -> Response:
+    """The frozen snapshot, its digest (SHA-256 over the snapshot's RFC 8785 JSON) and when it was published."""
+    found = _hot().publications.get(site, int(number)) if number.isdecimal() and len(number) < 10 else None
+    if found is None:
+        raise Refused(404, "unknown_version", "This site has no such version.")
+    return response(reply(200, _version(found))._replace(headers=[
+        ("Content-Type", "application/json; charset=utf-8"), ("Cache-Control", "public, max-age=31536000, immutable")]))
+
+
+def _language(version: Published) -> str:
+    languages = version.definition["languages"]
+    asked = request.args.get("lang", "")[:2].lower()
+    if asked in languages:
+        return asked
+    return request.accept_languages.best_match(languages) or str(version.definition["default_language"])
+
+
+@views.get("/v1/sites/<site>/declaration")
+def declaration(site: str) -> Response:
+    """The cookie declaration from the current version: HTML, or JSON for who accepts that (C2 to C4)."""
+    found = _hot().published(site)
+    language = _language(found)
+    shown = banners.config(found, language)
+    if request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html") == "application/json":
+        answer = response(reply(200, {name: shown[name] for name in (
+            "site", "name", "version", "digest", "published_at", "language", "controller", "categories", "trackers")}))
+    else:
+        answer = Response(render_template("visitor/declaration.html", shown=shown, language=language))
+    answer.headers["Cache-Control"] = "public, max-age=60"
+    answer.headers["Vary"] = "Accept, Accept-Language"
+    return answer
+
+
+@views.get("/me/<site>")
+def page(site: str) -> Response:
+    """The visitor's own page; its script shows what the receipt in the address's fragment or in the cookie gives."""
+    found = _hot().published(site)
+    language = _language(found)
+    return Response(render_template("visitor/me.html", shown=banners.config(found, language), language=language))

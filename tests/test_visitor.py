@@ -1,0 +1,123 @@
+"""What a visitor gets to see, takes along and erases; and what everybody may see."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from consent import versions
+from consent.receipts import Keyring, Receipt
+from tests.conftest import KEY
+from tests.shop import body
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture
+def visitor(post: Post, shop: versions.Version) -> dict[str, Any]:
+    """Somebody who accepted, then withdrew; with both receipts."""
+    sent = body("accept_all")
+    first = post(sent).json["receipt"]
+    last = post({**body("withdraw", source="settings"), "visitor": sent["visitor"]}).json["receipt"]
+    post(body("custom"))  # somebody else
+    return {"id": sent["visitor"], "first": first, "last": last}
+
+
+def show(client: FlaskClient, token: str, path: str = "", method: str = "GET", **headers: str) -> Any:
+    return client.open(f"/v1/sites/shop/me{path}", method=method, headers={"Poort-Receipt": token, **headers})
+
+
+class TestMe:
+    def test_a_visitor_sees_everything_they_said_oldest_first(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
+        """G4: and which version they were shown."""
+        answer = show(client, visitor["last"]).json
+        assert [row["action"] for row in answer["records"]] == ["accept_all", "withdraw"]
+        assert {row["visitor"] for row in answer["records"]} == {visitor["id"]}
+        assert answer["records"][0]["version_shown"]["number"] == 1
+        assert answer["versions"]["1"]["digest"] == answer["records"][0]["version_shown"]["digest"]
+
+    def test_the_cookie_does_as_well_as_the_header(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
+        client.set_cookie("poort", visitor["first"])
+        assert len(client.get("/v1/sites/shop/me").json["records"]) == 2  # type: ignore[index]
+
+    @pytest.mark.parametrize("path", ["", "/export"])
+    @pytest.mark.parametrize("method", ["GET"])
+    def test_without_a_good_receipt_it_is_401(self, client: FlaskClient, visitor: dict[str, Any], path: str, method: str) -> None:
+        other_site = Keyring([KEY]).issue(Receipt(
+            "other", str(uuid.uuid4()), visitor["id"], 1, "accept_all", frozenset(), frozenset(), frozenset(), False, 0, 9))
+        for token in ("", "forged.token", visitor["last"][:-2], other_site):
+            assert show(client, token, path, method).status_code == 401
+        assert client.get(f"/v1/sites/shop/me{path}?receipt={visitor['last']}").status_code == 401, "never from an address"
+
+    def test_a_download_is_json_ld_with_a_receipt_for_every_record(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
+        """M1"""
+        answer = show(client, visitor["last"], "/export")
+        assert answer.headers["Content-Type"] == "application/ld+json"
+        assert "attachment" in answer.headers["Content-Disposition"]
+        graph = answer.get_json(force=True)["@graph"]
+        assert [receipt["dpv:hasConsentStatus"] for receipt in graph] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
+        assert graph[0]["dpv:hasDataController"]["dpv:hasName"] == "Webwinkel B.V."
+        assert {process["poort:category"] for process in graph[0]["dpv:hasProcess"]} == {"functional", "analytics", "marketing"}
+
+    def test_erasing_is_for_good_and_for_this_visitor_alone(
+        self, client: FlaskClient, visitor: dict[str, Any], post: Post
+    ) -> None:
+        """G5"""
+        other = post(body("accept_all")).json["receipt"]
+        assert show(client, visitor["first"], method="DELETE").status_code == 204
+        assert show(client, visitor["first"]).status_code == 401
+        assert show(client, visitor["last"], "/export").status_code == 401
+        assert show(client, visitor["last"], method="DELETE").status_code == 401
+        assert len(show(client, other).json["records"]) == 1
+
+    def test_a_foreign_page_reads_and_erases_nothing(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
+        for method in ("GET", "DELETE"):
+            answer = show(client, visitor["last"], method=method, Origin="https://evil.example")
+            assert answer.status_code == 403
+            assert "Access-Control-Allow-Origin" not in answer.headers
+        assert len(show(client, visitor["last"]).json["records"]) == 2
+
+    def test_the_site_s_own_page_may(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
+        answer = show(client, visitor["last"], Origin="https://www.shop.example")
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://www.shop.example"
+        asked = client.options("/v1/sites/shop/me", headers={
+            "Origin": "https://www.shop.example", "Access-Control-Request-Method": "DELETE"})
+        assert asked.status_code == 204
+        assert "DELETE" in asked.headers["Access-Control-Allow-Methods"]
+        assert "Poort-Receipt" in asked.headers["Access-Control-Allow-Headers"]
+        assert asked.headers.getlist("Access-Control-Allow-Origin") == ["https://www.shop.example"]
+
+    def test_an_unknown_site_is_404(self, client: FlaskClient, app: Flask) -> None:
+        assert client.get("/v1/sites/nobody/me").status_code == 404
+
+
+class TestDeclaration:
+    def test_json_names_every_tracker_with_what_the_law_asks(self, client: FlaskClient, shop: versions.Version) -> None:
+        """C2: vendor, purpose, cookies, lifetimes, role; C4: transfer"""
+        answer = client.get("/v1/sites/shop/declaration?lang=en", headers={"Accept": "application/json"}).json
+        assert answer is not None
+        assert answer["language"] == "en"
+        for tracker in answer["trackers"]:
+            assert tracker["vendor"]
+            assert tracker["purpose"]
+            assert tracker["role"] in ("processor", "controller")
+            assert isinstance(tracker["transfer"], bool)
+        assert answer["version"] == 1
+
+    @pytest.mark.parametrize(("language", "word"), [("nl", "Statistieken"), ("en", "Statistics")])
+    def test_html_is_in_the_language_asked_for(
+        self, client: FlaskClient, shop: versions.Version, language: str, word: str
+    ) -> None:
+        page = client.get(f"/v1/sites/shop/declaration?lang={language}", headers={"Accept": "text/html"})
+        assert page.status_code == 200
+        assert f'<html lang="{language}"' in page.text
+        assert word in page.text
+        for vendor in ("Hotjar", "Meta", "Google", "Intercom", "Webwinkel B.V."):
+            assert vendor in page.text
+
+    def test_an_unknown_site_is_404(self, client: FlaskClient, app: Flask) -> None:
+        assert client.get("/v1/sites/nobody/declaration").status_code == 404
+        assert client.get("/me/nobody").status_code == 404
