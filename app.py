@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from consent import accounts, cli, counts, records, sites, versions  # noqa: F401  # the tables, for the migrations
 from consent.config import Settings, load
@@ -12,7 +13,7 @@ from consent.db import db, engine_options
 from consent.hot import Hot
 from consent.views import register
 from consent.views.door import Door
-from consent.views.ops import seen
+from consent.views.ops import seen, watch
 
 
 def create_app(**overrides: Any) -> Flask:
@@ -29,9 +30,13 @@ def create_app(**overrides: Any) -> Flask:
         hot = Hot(settings, db.engine)
     app.extensions["poort"] = hot
     app.extensions["poort.settings"] = settings
+    accounts.register(app, settings)
     register(app, settings)
+    watch(app)
     cli.register(app)
     app.wsgi_app = Door(hot, app.wsgi_app, seen)  # type: ignore[method-assign]  # Flask's way to add a middleware
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, settings.proxies, settings.proxies)  # type: ignore[method-assign]  # as above
     return app
 
 

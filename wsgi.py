@@ -21,4 +21,5 @@ def _overrides() -> dict[str, str]:
 try:
     app = create_app(**_overrides())
 except ConfigError as error:
-    sys.exit(f"Poort does not start: {error}")
+    print(f"Poort does not start: {error}", file=sys.stderr)
+    sys.exit(3)  # gunicorn's own status for a worker that can not start: it gives up instead of trying for ever

@@ -74,6 +74,12 @@ def _address(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _token(value: str) -> str:
+    if len(value.strip()) < 16:
+        raise ValueError("must have at least 16 characters")
+    return value.strip()
+
+
 @dataclass(frozen=True)
 class Setting:
     """One row of the table; `default` None means that the setting has to be given."""
@@ -110,11 +116,18 @@ SETTINGS: tuple[Setting, ...] = (
             "Attempts to sign in per minute from one address; past it 429."),
     Setting("POORT_DEMO", _switch, "off",
             "on: / explains Poort, and /demo/ is a shop with stand-ins for trackers. `make run` turns it on."),
+    Setting("POORT_METRICS_TOKEN", _token, "",
+            "A token that may read /metrics from elsewhere (Authorization: Bearer ...), at least 16 characters. "
+            "Without it only the machine itself may.", secret=True),
     Setting("POORT_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info",
             "How much is logged: debug, info, warning or error."),
     Setting("PORT", _whole(1, 65535), "8000", "The port on 127.0.0.1 that the server binds."),
     Setting("WEB_CONCURRENCY", _whole(1, 64), "2", "Worker processes."),
     Setting("POORT_THREADS", _whole(1, 256), "16", "Threads in each worker of the WSGI door."),
+    Setting("POORT_GRACE", _whole(1, 600), "30",
+            "Seconds that a worker has to finish what it is doing at a reload (HUP) or a stop (TERM)."),
+    Setting("POORT_KEEPALIVE", _whole(1, 600), "75",
+            "Seconds that an unused connection stays open; longer than the proxy in front keeps its own."),
 )
 
 
@@ -130,10 +143,13 @@ class Settings:
     queue: int
     login_limit: int
     demo: bool
+    metrics_token: str
     log_level: str
     port: int
     web_concurrency: int
     threads: int
+    grace: int
+    keepalive: int
 
 
 def _given(setting: Setting, environ: Mapping[str, str]) -> str | None:

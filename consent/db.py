@@ -94,8 +94,15 @@ def engine_options(url: str) -> dict[str, Any]:
     refuse_unsound_sqlite()
     file = make_url(url).database
     if file and file != ":memory:":
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(file).parent)
     return {"module": pysqlite3, "pool_size": 8, "max_overflow": 56, "connect_args": {"timeout": BUSY_MS / 1000}}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"POORT_DATABASE_URL names a file in {folder}, which can not be made: {error.strerror}.") from error
 
 
 @event.listens_for(Engine, "connect")

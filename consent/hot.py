@@ -25,7 +25,7 @@ from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent import banners, counts, gate, records
+from consent import banners, counts, gate, metrics, records
 from consent.config import Settings
 from consent.gate import Decision
 from consent.receipts import Keyring, read_all, tokens
@@ -323,6 +323,7 @@ class Hot:
             found = gate.strictest(gate.decide(receipt, version.gate, tracker, now, gpc) for receipt in shown)
         except (Refused, Unavailable):
             found = Decision(False, "unknown_tracker")
+        metrics.decided(found.reason)
         return Answer(204 if found.allow else 403, [("Poort-Reason", found.reason), NO_STORE], b"")
 
     def _presented(self, call: Call, site: str) -> tuple[Published, list[gate.Presented], bool, float]:
@@ -344,6 +345,7 @@ def _decided(decision: Decision, category: str | None) -> dict[str, Any]:
 def _one(version: gate.Version, shown: list[gate.Presented], tracker: str, now: float, gpc: bool) -> dict[str, Any]:
     found = gate.strictest(gate.decide(receipt, version, tracker, now, gpc) for receipt in shown)
     known = version.trackers.get(tracker)
+    metrics.decided(found.reason)
     # An unknown name is the caller's own text: it goes back, but never longer than a name can be.
     return {"tracker": tracker[:64], **_decided(found, known.category if known else None), "version": version.number}
 

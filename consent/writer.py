@@ -4,6 +4,7 @@ Measured (synchronous=FULL): eight threads that commit for themselves reach 2,70
 because SQLite's busy handler is unfair; one writer with batches of fifty reaches 125,000.
 """
 
+import logging
 import queue
 import threading
 from concurrent.futures import Future
@@ -14,8 +15,10 @@ from sqlalchemy import Table, select, tuple_
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consent import counts
+from consent import counts, metrics
 from consent.db import add_up, insert_new
+
+log = logging.getLogger("poort.writer")
 
 BATCH = 500  # larger ones hold the lock too long: 5,000 took 1.5 s
 
@@ -83,7 +86,9 @@ class GroupCommit:
                     batch.append(self._jobs.get_nowait())
                 except queue.Empty:
                     break
+            metrics.QUEUE.set(len(batch) + self._jobs.qsize())
             self._answer(batch)
+            metrics.QUEUE.set(self._jobs.qsize())
 
     def _answer(self, batch: list[Job]) -> None:
         try:
@@ -91,6 +96,7 @@ class GroupCommit:
         except Exception as error:  # whatever it is, every caller has to hear it
             self._fail(batch, error)
             return
+        metrics.STORED.inc(sum(result is not None and result.created for result in results))
         for job, result in zip(batch, results, strict=True):
             job.done.set_result(result)
 
@@ -98,6 +104,8 @@ class GroupCommit:
         """Nothing was stored. Where the data may be to blame, each row gets its own chance; a locked, full or absent
         database is not asked again for each of them: that would be a slow pile.
         """
+        metrics.FAILED.inc()
+        log.error("Nothing was stored", exc_info=error, extra={"waiting": len(batch)})
         if len(batch) == 1 or not isinstance(error, DataError | IntegrityError):
             for job in batch:
                 job.done.set_exception(error)

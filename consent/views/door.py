@@ -3,15 +3,19 @@
 It stands before Flask because Flask's own request, sign-in and session cost more than the whole answer does.
 """
 
+import logging
+import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from consent.hot import Answer, Call, Hot
+from consent.hot import Answer, Call, Hot, error
 from consent.records import LARGEST
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+log = logging.getLogger("poort.door")
 
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -23,7 +27,8 @@ def call_of(environ: dict[str, Any]) -> Call:
         environ["REQUEST_METHOD"], get("PATH_INFO", ""), get("QUERY_STRING", ""), get("HTTP_ORIGIN"),
         f"{environ['wsgi.url_scheme']}://{get('HTTP_HOST', '')}", get("HTTP_POORT_RECEIPT"), get("HTTP_COOKIE"),
         get("HTTP_SEC_GPC"), get("HTTP_USER_AGENT", ""), get("REMOTE_ADDR", ""), get("HTTP_IF_NONE_MATCH"),
-        get("HTTP_ACCEPT_ENCODING", ""), get("CONTENT_TYPE", ""), _length(get("CONTENT_LENGTH")), lambda: _body(environ),
+        get("HTTP_ACCEPT_ENCODING", ""), get("CONTENT_TYPE", ""), _length(get("CONTENT_LENGTH")),
+        lambda: _body(environ),
     )
 
 
@@ -39,17 +44,22 @@ def _body(environ: dict[str, Any]) -> bytes:
 class Door:
     """The WSGI application that asks `hot` first, and `rest` for what is not its."""
 
-    def __init__(self, hot: Hot, rest: WsgiApp, seen: Callable[[str, int], None]) -> None:
+    def __init__(self, hot: Hot, rest: WsgiApp, seen: Callable[[str, int, float], None]) -> None:
         self._hot = hot
         self._rest = rest
         self._seen = seen
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        started = time.perf_counter()
         call = call_of(environ)
-        answer = self._hot.answer(call)
+        try:
+            answer = self._hot.answer(call)
+        except Exception:  # ours: answered in the contract's shape, and logged without the request
+            log.exception("A request failed", extra={"route": call.route})
+            answer = error(500, "internal_server_error", "The request can not be answered.")
         if answer is None:
             return self._rest(environ, start_response)
-        self._seen(call.route, answer.status)
+        self._seen(call.route, answer.status, time.perf_counter() - started)
         return respond(answer, call.method, start_response)
 
 
