@@ -83,7 +83,9 @@ class Keyring:
         if isinstance(keys, str) or not keys:
             raise ValueError("keys must be a list with at least one key, newest first")
         # itsdangerous signs with the last key and tries all.
-        self._signer = Signer(list(reversed(keys)), salt=SALT, sep=".", key_derivation="hmac", digest_method=hashlib.sha256)
+        self._signer = Signer(
+            list(reversed(keys)), salt=SALT, sep=".", key_derivation="hmac", digest_method=hashlib.sha256
+        )
         # A receipt says the same for ever, its expiry is judged by the gate: so what was verified can be remembered.
         self._remembered = lru_cache(maxsize=20_000)(self._verify)
 

@@ -21,19 +21,31 @@ NOW = 1_795_000_000
 DAY = 86_400
 OLD, NEW = "an-old-key-0123456789-0123456789-abc", "the-new-key-9876543210-9876543210-xyz"
 
-VERSION = Version("shop", 5, {
-    "session": Tracker("session", "necessary", 1),
-    "stats": Tracker("stats", "analytics", 1, exempt=True),
-    "hotjar": Tracker("hotjar", "analytics", 1),
-    "ga4": Tracker("ga4", "analytics", 4),
-    "meta": Tracker("meta", "marketing", 1),
-    "intercom": Tracker("intercom", "functional", 1),
-}, {"necessary": 1, "functional": 1, "analytics": 1, "marketing": 1})
+VERSION = Version(
+    "shop",
+    5,
+    {
+        "session": Tracker("session", "necessary", 1),
+        "stats": Tracker("stats", "analytics", 1, exempt=True),
+        "hotjar": Tracker("hotjar", "analytics", 1),
+        "ga4": Tracker("ga4", "analytics", 4),
+        "meta": Tracker("meta", "marketing", 1),
+        "intercom": Tracker("intercom", "functional", 1),
+    },
+    {"necessary": 1, "functional": 1, "analytics": 1, "marketing": 1},
+)
 
-ALL = Receipt("shop", "r", "p", 5, "accept_all", frozenset(gate.OPTIONAL), frozenset(), frozenset(), False, NOW - DAY, NOW + DAY)
+ALL = Receipt(
+    "shop", "r", "p", 5, "accept_all", frozenset(gate.OPTIONAL), frozenset(), frozenset(), False, NOW - DAY, NOW + DAY
+)
 NONE = replace(ALL, action="necessary_only", granted=frozenset())
-SOME = replace(ALL, action="custom", granted=frozenset({"analytics"}), refused=frozenset({"hotjar"}),
-               allowed=frozenset({"intercom"}))
+SOME = replace(
+    ALL,
+    action="custom",
+    granted=frozenset({"analytics"}),
+    refused=frozenset({"hotjar"}),
+    allowed=frozenset({"intercom"}),
+)
 
 CASES: list[tuple[str, Presented, str, bool, str]] = [
     ("a necessary tracker needs no choice", None, "session", False, "necessary"),
@@ -54,7 +66,13 @@ CASES: list[tuple[str, Presented, str, bool, str]] = [
     ("a refusal ends as well", replace(NONE, expires=NOW), "hotjar", False, "expired"),
     ("a tracker changed after the receipt", replace(ALL, version=3), "ga4", False, "stale_version"),
     ("its neighbour did not", replace(ALL, version=3), "hotjar", False, "granted"),
-    ("a receipt of a version that this gate does not know yet", replace(ALL, version=6), "hotjar", False, "stale_version"),
+    (
+        "a receipt of a version that this gate does not know yet",
+        replace(ALL, version=6),
+        "hotjar",
+        False,
+        "stale_version",
+    ),
     ("GPC keeps marketing out", ALL, "meta", True, "gpc"),
     ("and only marketing", ALL, "hotjar", True, "granted"),
     ("unless the decision was made with GPC on", replace(ALL, gpc=True), "meta", True, "granted"),
@@ -103,10 +121,24 @@ def test_nobody_was_asked_for_a_category_without_trackers() -> None:
 
 
 names = st.frozensets(st.sampled_from([*VERSION.trackers, *gate.CATEGORIES, "clarity", ""]))
-receipts = st.none() | st.just(UNREADABLE) | st.builds(
-    Receipt, st.sampled_from(["shop", "other", ""]), st.just("r"), st.just("p"), st.integers(0, 9),
-    st.sampled_from(["accept_all", "necessary_only", "custom", "withdraw"]), names, names, names, st.booleans(),
-    st.integers(0, 2 * NOW), st.integers(0, 2 * NOW))
+receipts = (
+    st.none()
+    | st.just(UNREADABLE)
+    | st.builds(
+        Receipt,
+        st.sampled_from(["shop", "other", ""]),
+        st.just("r"),
+        st.just("p"),
+        st.integers(0, 9),
+        st.sampled_from(["accept_all", "necessary_only", "custom", "withdraw"]),
+        names,
+        names,
+        names,
+        st.booleans(),
+        st.integers(0, 2 * NOW),
+        st.integers(0, 2 * NOW),
+    )
+)
 trackers = st.sampled_from([*VERSION.trackers, "clarity"])
 
 
@@ -132,8 +164,12 @@ def test_taking_something_from_a_receipt_never_opens_more(
 ) -> None:
     if not isinstance(receipt, Receipt):
         return
-    less = replace(receipt, granted=receipt.granted - fewer, allowed=receipt.allowed - fewer,
-                   refused=receipt.refused | more_refused)
+    less = replace(
+        receipt,
+        granted=receipt.granted - fewer,
+        allowed=receipt.allowed - fewer,
+        refused=receipt.refused | more_refused,
+    )
     if decide(less, VERSION, tracker, now, gpc):
         assert decide(receipt, VERSION, tracker, now, gpc)
 
@@ -148,8 +184,17 @@ class TestReceipts:
         payload = self.ring.issue(SOME).split(".")[0]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         assert claims == {
-            "s": "shop", "r": "r", "p": "p", "v": 5, "a": "custom", "c": ["analytics"], "x": ["hotjar"],
-            "g": ["intercom"], "gpc": False, "t": NOW - DAY, "e": NOW + DAY,
+            "s": "shop",
+            "r": "r",
+            "p": "p",
+            "v": 5,
+            "a": "custom",
+            "c": ["analytics"],
+            "x": ["hotjar"],
+            "g": ["intercom"],
+            "gpc": False,
+            "t": NOW - DAY,
+            "e": NOW + DAY,
         }
 
     def test_it_is_never_compressed_and_says_nothing_else(self) -> None:
@@ -167,12 +212,24 @@ class TestReceipts:
         with pytest.raises(BadReceipt):
             Keyring([NEW]).read(old)
 
-    @pytest.mark.parametrize("spoil", [
-        lambda t: t[:-1], lambda t: t + "A", lambda t: t.replace(".", ""), lambda t: "", lambda t: ".", lambda t: "é" + t,
-        lambda t: t[:10] + ("A" if t[10] != "A" else "B") + t[11:], lambda t: t.split(".")[0] + ".", lambda t: "x" * 9_000,
-        lambda t: t + "\n", lambda t: t.split(".")[0] + "." + Keyring([OLD]).issue(SOME).split(".")[1],
-        lambda t: "null." + t.split(".")[1], lambda t: f" {t}",
-    ])
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda t: t[:-1],
+            lambda t: t + "A",
+            lambda t: t.replace(".", ""),
+            lambda t: "",
+            lambda t: ".",
+            lambda t: "é" + t,
+            lambda t: t[:10] + ("A" if t[10] != "A" else "B") + t[11:],
+            lambda t: t.split(".")[0] + ".",
+            lambda t: "x" * 9_000,
+            lambda t: t + "\n",
+            lambda t: t.split(".")[0] + "." + Keyring([OLD]).issue(SOME).split(".")[1],
+            lambda t: "null." + t.split(".")[1],
+            lambda t: f" {t}",
+        ],
+    )
     def test_a_spoilt_token_is_refused(self, spoil: Any) -> None:
         with pytest.raises(BadReceipt):
             self.ring.read(spoil(self.ring.issue(ALL)))
@@ -181,36 +238,78 @@ class TestReceipts:
     def test_no_text_is_a_receipt(self, text: str) -> None:
         assert read_all(self.ring, [text]) == [None]
 
-    @given(st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-            st.sampled_from(["s", "r", "p", "v", "a", "c", "x", "g", "gpc", "t", "e", "z"]), inner, max_size=12)))
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+            lambda inner: (
+                st.lists(inner, max_size=4)
+                | st.dictionaries(
+                    st.sampled_from(["s", "r", "p", "v", "a", "c", "x", "g", "gpc", "t", "e", "z"]), inner, max_size=12
+                )
+            ),
+        )
+    )
     def test_signed_nonsense_is_refused_too(self, claims: Any) -> None:
         """A key that leaked into another program must not make receipts of its JSON."""
         with pytest.raises(BadReceipt):
             from_claims(claims)
 
-    @pytest.mark.parametrize(("name", "value"), [
-        ("v", True), ("v", "5"), ("v", 5.0), ("e", -1), ("e", 2**60), ("c", "analytics"), ("c", [1]), ("x", None),
-        ("gpc", 1), ("a", "yes"), ("s", None), ("t", None),
-    ])
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("v", True),
+            ("v", "5"),
+            ("v", 5.0),
+            ("e", -1),
+            ("e", 2**60),
+            ("c", "analytics"),
+            ("c", [1]),
+            ("x", None),
+            ("gpc", 1),
+            ("a", "yes"),
+            ("s", None),
+            ("t", None),
+        ],
+    )
     def test_a_claim_of_another_type_is_refused(self, name: str, value: Any) -> None:
         with pytest.raises(BadReceipt):
             from_claims({**ALL.claims(), name: value})
 
-    @pytest.mark.parametrize(("header", "cookie", "found"), [
-        (None, None, []), (None, "a=b; c=d", []), (None, "poort=T", ["T"]), (None, "a=b; poort=T; c=d", ["T"]),
-        (None, "poort=T; poort=U", ["T", "U"]), ("H", "poort=T", ["H"]), (None, 'poort="T"', ["T"]),
-        (None, "xpoort=T", []), (None, "Poort=T", []), (None, "poort=", [""]), ("", "poort=T", ["T"]),
-        (None, "poort", []), (None, "poort=a=b", ["a=b"]),
-    ])
+    @pytest.mark.parametrize(
+        ("header", "cookie", "found"),
+        [
+            (None, None, []),
+            (None, "a=b; c=d", []),
+            (None, "poort=T", ["T"]),
+            (None, "a=b; poort=T; c=d", ["T"]),
+            (None, "poort=T; poort=U", ["T", "U"]),
+            ("H", "poort=T", ["H"]),
+            (None, 'poort="T"', ["T"]),
+            (None, "xpoort=T", []),
+            (None, "Poort=T", []),
+            (None, "poort=", [""]),
+            ("", "poort=T", ["T"]),
+            (None, "poort", []),
+            (None, "poort=a=b", ["a=b"]),
+        ],
+    )
     def test_where_a_receipt_is_looked_for(self, header: str | None, cookie: str | None, found: list[str]) -> None:
         assert tokens(header, cookie) == found
 
 
-@pytest.mark.parametrize(("header", "on"), [
-    ("1", True), ("0", False), ("true", False), ("1, 1", True), ("", False), (None, False), (" 1 ", True), ("11", False),
-])
+@pytest.mark.parametrize(
+    ("header", "on"),
+    [
+        ("1", True),
+        ("0", False),
+        ("true", False),
+        ("1, 1", True),
+        ("", False),
+        (None, False),
+        (" 1 ", True),
+        ("11", False),
+    ],
+)
 def test_gpc_is_set_by_the_value_1_alone(header: str | None, on: bool) -> None:
     """I1"""
     assert gate.has_gpc(header) is on
@@ -227,7 +326,11 @@ class TestSdk:
         assert self.gate.allows("", "hotjar", now=NOW).reason == "no_choice"
         assert self.gate.allows("forged.token", "hotjar", now=NOW).reason == "bad_receipt"
         assert {name: d.reason for name, d in self.gate.reasons(self.token, now=NOW).items()} == {
-            "session": "necessary", "stats": "exempt", "hotjar": "denied", "ga4": "granted", "meta": "denied",
+            "session": "necessary",
+            "stats": "exempt",
+            "hotjar": "denied",
+            "ga4": "granted",
+            "meta": "denied",
             "intercom": "granted",
         }
 
@@ -236,10 +339,17 @@ class TestSdk:
         assert not empty.allows(self.token, "ga4", now=NOW)
         assert not empty.allows_category(self.token, "analytics", now=NOW)
 
-    @pytest.mark.parametrize("version", [{}, {"site": "other"}, {**VERSION.as_dict(), "site": "other"},
-                                         {**VERSION.as_dict(), "trackers": [{"id": "x", "category": "fun", "since": 1}]}])
+    @pytest.mark.parametrize(
+        "version",
+        [
+            {},
+            {"site": "other"},
+            {**VERSION.as_dict(), "site": "other"},
+            {**VERSION.as_dict(), "trackers": [{"id": "x", "category": "fun", "since": 1}]},
+        ],
+    )
     def test_a_version_that_is_none_is_refused(self, version: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match="version|category"):
+        with pytest.raises(ValueError, match=r"version|category"):
             Gate(site="shop", keys=[NEW], version=version)
 
     def test_importing_it_needs_itsdangerous_alone(self) -> None:

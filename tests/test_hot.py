@@ -33,10 +33,16 @@ class TestScript:
         define(name="Winkel")
         assert '"version":2' in client.get("/banner/shop.js").text
 
-    @pytest.mark.parametrize(("accept", "coding", "undo"), [
-        ("br, gzip", "br", brotli.decompress), ("gzip, deflate", "gzip", gzip.decompress), ("", None, bytes),
-        ("identity", None, bytes), ("br;q=0, gzip", "gzip", gzip.decompress),
-    ])
+    @pytest.mark.parametrize(
+        ("accept", "coding", "undo"),
+        [
+            ("br, gzip", "br", brotli.decompress),
+            ("gzip, deflate", "gzip", gzip.decompress),
+            ("", None, bytes),
+            ("identity", None, bytes),
+            ("br;q=0, gzip", "gzip", gzip.decompress),
+        ],
+    )
     def test_compressed_as_the_browser_likes(
         self, client: FlaskClient, accept: str, coding: str | None, undo: Callable[[bytes], bytes]
     ) -> None:
@@ -79,7 +85,12 @@ class TestConfig:
         config = client.get("/v1/sites/shop/config?lang=nl").json
         assert config is not None
         assert {"version", "digest", "texts", "categories", "trackers", "signals"} <= set(config)
-        assert [category["id"] for category in config["categories"]] == ["necessary", "functional", "analytics", "marketing"]
+        assert [category["id"] for category in config["categories"]] == [
+            "necessary",
+            "functional",
+            "analytics",
+            "marketing",
+        ]
         assert {"id", "category", "since", "cookies"} <= set(config["trackers"][0])
 
 
@@ -91,26 +102,47 @@ class TestGate:
         return app.test_client(use_cookies=False)
 
     def ask(self, client: FlaskClient, tracker: str = "hotjar", **headers: str) -> Any:
-        return client.get(f"{GATE}?tracker={tracker}", headers={k.replace("_", "-"): v for k, v in headers.items()}).json
+        return client.get(
+            f"{GATE}?tracker={tracker}", headers={k.replace("_", "-"): v for k, v in headers.items()}
+        ).json
 
     def test_one_tracker(self, client: FlaskClient) -> None:
         assert self.ask(client) == {
-            "tracker": "hotjar", "allow": False, "reason": "no_choice", "category": "analytics", "version": 1}
+            "tracker": "hotjar",
+            "allow": False,
+            "reason": "no_choice",
+            "category": "analytics",
+            "version": 1,
+        }
 
     def test_an_unknown_tracker_is_still_200(self, client: FlaskClient) -> None:
         answer = client.get(f"{GATE}?tracker=nobody-knows")
         assert answer.status_code == 200
         assert answer.json == {
-            "tracker": "nobody-knows", "allow": False, "reason": "unknown_tracker", "category": None, "version": 1}
+            "tracker": "nobody-knows",
+            "allow": False,
+            "reason": "unknown_tracker",
+            "category": None,
+            "version": 1,
+        }
 
     def test_all_trackers_and_categories(self, client: FlaskClient, post: Post) -> None:
         token = post(body("custom", trackers={"hotjar": False, "meta": True})).json["receipt"]
         answer = client.get(GATE, headers={"Poort-Receipt": token}).json
         assert answer is not None
         assert {name: row["reason"] for name, row in answer["trackers"].items()} == {
-            "ga4": "granted", "hotjar": "denied", "meta": "granted", "intercom": "granted", "own-stats": "granted"}
+            "ga4": "granted",
+            "hotjar": "denied",
+            "meta": "granted",
+            "intercom": "granted",
+            "own-stats": "granted",
+        }
         assert {name: row["allow"] for name, row in answer["categories"].items()} == {
-            "necessary": True, "functional": True, "analytics": True, "marketing": False}
+            "necessary": True,
+            "functional": True,
+            "analytics": True,
+            "marketing": False,
+        }
 
     def test_the_form_for_nginx(self, client: FlaskClient, post: Post) -> None:
         refused = client.get(f"{GATE}/hotjar")
@@ -129,7 +161,9 @@ class TestGate:
         assert self.ask(client, Cookie=f"poort={yes}; poort=forged")["reason"] == "bad_receipt"
         assert self.ask(client, Cookie=f"poort={yes}; poort={yes}")["allow"] is True
 
-    def test_the_header_comes_before_the_cookie_and_the_address_never_counts(self, client: FlaskClient, post: Post) -> None:
+    def test_the_header_comes_before_the_cookie_and_the_address_never_counts(
+        self, client: FlaskClient, post: Post
+    ) -> None:
         yes, no = post(body("accept_all")).json["receipt"], post(body("necessary_only")).json["receipt"]
         assert self.ask(client, Poort_Receipt=yes, Cookie=f"poort={no}")["allow"] is True
         assert client.get(f"{GATE}?tracker=hotjar&receipt={yes}&poort={yes}").json["reason"] == "no_choice"  # type: ignore[index]
@@ -151,7 +185,9 @@ class TestGate:
         token = post(body("accept_all"), key="second").json["receipt"]
         assert self.ask(client, Poort_Receipt=token)["reason"] == "wrong_site"
 
-    def test_a_material_change_makes_a_receipt_stale(self, client: FlaskClient, post: Post, define: Callable[..., Any]) -> None:
+    def test_a_material_change_makes_a_receipt_stale(
+        self, client: FlaskClient, post: Post, define: Callable[..., Any]
+    ) -> None:
         """F3: for what changed, and nothing else."""
         token = post(body("accept_all")).json["receipt"]
         define(trackers=[{"id": "ga4"}, {"id": "hotjar"}, {"id": "leadinfo"}])
@@ -175,7 +211,9 @@ class TestOrigins:
             assert "Origin" in ", ".join(answer.headers.getlist("Vary"))
             assert "Access-Control-Allow-Credentials" not in answer.headers
 
-    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://www.shop.example", "https://www.shop.example.evil.example"])
+    @pytest.mark.parametrize(
+        "origin", ["https://evil.example", "null", "http://www.shop.example", "https://www.shop.example.evil.example"]
+    )
     def test_nobody_else_may(self, client: FlaskClient, origin: str) -> None:
         for path in ("/v1/sites/shop/config", GATE):
             assert "Access-Control-Allow-Origin" not in client.get(path, headers={"Origin": origin}).headers

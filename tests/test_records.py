@@ -39,7 +39,12 @@ class TestAccepted:
         assert answer.status_code == 201
         record = answer.json["record"]
         assert {name: record[name] for name in sent} == sent
-        assert (record["browser"], record["os"], record["device"], record["bot"]) == ("Firefox", "Linux", "desktop", False)
+        assert (record["browser"], record["os"], record["device"], record["bot"]) == (
+            "Firefox",
+            "Linux",
+            "desktop",
+            False,
+        )
         assert record["recorded_at"].endswith("Z")
         assert stored() == 1
 
@@ -59,9 +64,7 @@ class TestAccepted:
         assert post(body(gpc=False), Sec_GPC="1").json["record"]["gpc"] is True
         assert post(body(gpc=False), Sec_GPC="0").json["record"]["gpc"] is False
 
-    def test_the_same_id_on_another_site_is_another_record(
-        self, post: Post, define: Callable[..., Any]
-    ) -> None:
+    def test_the_same_id_on_another_site_is_another_record(self, post: Post, define: Callable[..., Any]) -> None:
         define(key="second")
         sent = body()
         assert post(sent).status_code == 201
@@ -81,9 +84,15 @@ class TestAccepted:
         post(body("accept_all", source="settings"))
         client.post("/v1/sites/shop/events", json={"type": "shown", "version": 1, "language": "nl", "page_group": None})
         assert tallies() == {
-            ("shown", ""): 1, ("answered", "accept_all"): 1, ("answered", "necessary_only"): 1, ("answered", "custom"): 1,
-            ("granted", "functional"): 2, ("granted", "analytics"): 2, ("granted", "marketing"): 1,
-            ("withdrawn", ""): 1, ("changed", "accept_all"): 1,
+            ("shown", ""): 1,
+            ("answered", "accept_all"): 1,
+            ("answered", "necessary_only"): 1,
+            ("answered", "custom"): 1,
+            ("granted", "functional"): 2,
+            ("granted", "analytics"): 2,
+            ("granted", "marketing"): 1,
+            ("withdrawn", ""): 1,
+            ("changed", "accept_all"): 1,
         }
 
     def test_bots_are_counted_apart(self, post: Post, client: FlaskClient) -> None:
@@ -96,7 +105,9 @@ class TestAccepted:
 
     def test_no_address_agent_or_page_is_kept(self, app: Flask, post: Post) -> None:
         """G1: the whole row holds families only."""
-        agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/139.0.7258.5 Safari/537.36 canary/77"
+        agent = (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/139.0.7258.5 Safari/537.36 canary/77"
+        )
         post(body(), User_Agent=agent, Referer="https://www.shop.example/secret?x=1", X_Forwarded_For="203.0.113.9")
         row = json.dumps([list(row) for row in db.session.execute(text("SELECT * FROM record"))], default=str)
         for trace in ("canary", "7258", "secret", "203.0.113.9", "127.0.0.1", "AppleWebKit"):
@@ -114,8 +125,10 @@ DEEP = b'{"id":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
 
 REFUSALS: list[tuple[str, Any, int, str]] = [
     # what is wrong, body, status, field that is named
-    *[(f"no {name}", without(name), 422, name)
-      for name in ("id", "visitor", "version", "action", "choices", "source", "language")],
+    *[
+        (f"no {name}", without(name), 422, name)
+        for name in ("id", "visitor", "version", "action", "choices", "source", "language")
+    ],
     ("an unknown field", body(ip="203.0.113.9"), 422, "ip"),
     ("an id that is no UUID", body(id="42"), 422, "id"),
     ("an id in bytes notation", body(id="{" + str(uuid.uuid4()) + "}"), 422, "id"),
@@ -152,16 +165,28 @@ REFUSALS: list[tuple[str, Any, int, str]] = [
     ("NaN", json.dumps(body()).replace('"version": 1', '"version": NaN').encode(), 400, ""),
     ("Infinity", json.dumps(body()).replace('"version": 1', '"version": Infinity').encode(), 400, ""),
     ("a key twice", json.dumps(body()).replace('{"id"', '{"gpc": true, "id"', 1).encode(), 400, ""),
-    ("a key twice further in", json.dumps(body()).replace('"functional"', '"analytics": true, "functional"').encode(), 400, ""),
+    (
+        "a key twice further in",
+        json.dumps(body()).replace('"functional"', '"analytics": true, "functional"').encode(),
+        400,
+        "",
+    ),
     ("bytes that are no UTF-8", b'{"id": "\xff"}', 400, ""),
     ("a deep body", DEEP, 400, ""),
-    ("a number of thousands of digits", json.dumps(body()).replace('"version": 1', '"version": ' + "9" * 5000).encode(), 400, ""),
+    (
+        "a number of thousands of digits",
+        json.dumps(body()).replace('"version": 1', '"version": ' + "9" * 5000).encode(),
+        400,
+        "",
+    ),
 ]
 
 
 @pytest.mark.usefixtures("shop")
 class TestRefused:
-    @pytest.mark.parametrize(("sent", "status", "field"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS])
+    @pytest.mark.parametrize(
+        ("sent", "status", "field"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
+    )
     def test_bad_input_gets_one_clear_error_and_nothing_is_stored(
         self, post: Post, sent: Any, status: int, field: str
     ) -> None:
@@ -182,10 +207,19 @@ class TestRefused:
         assert "id" in answer.json["fields"]
         assert stored() == 1
 
-    @pytest.mark.parametrize("origin", [
-        "https://evil.example", "null", "http://www.shop.example", "https://www.shop.example.evil.example",
-        "https://www.shop.example:8443", "https://evilwww.shop.example", "https://WWW.shop.example", "",
-    ])
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "https://evil.example",
+            "null",
+            "http://www.shop.example",
+            "https://www.shop.example.evil.example",
+            "https://www.shop.example:8443",
+            "https://evilwww.shop.example",
+            "https://WWW.shop.example",
+            "",
+        ],
+    )
     def test_a_foreign_origin_is_refused(self, post: Post, origin: str) -> None:
         """E8, threat 5"""
         answer = post(body(), Origin=origin)
@@ -230,11 +264,21 @@ class TestRefused:
         assert statuses[300:] == [429, 429]
         assert last is not None
         assert int(last.headers["Retry-After"]) > 0
-        assert client.post("/v1/sites/shop/events", json=event, environ_base={"REMOTE_ADDR": "203.0.113.78"}).status_code == 204
+        assert (
+            client.post("/v1/sites/shop/events", json=event, environ_base={"REMOTE_ADDR": "203.0.113.78"}).status_code
+            == 204
+        )
 
-    @pytest.mark.parametrize(("field", "value"), [
-        ("type", "hidden"), ("version", 9), ("language", "de"), ("page_group", "/x"), ("visitor", str(uuid.uuid4())),
-    ])
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("type", "hidden"),
+            ("version", 9),
+            ("language", "de"),
+            ("page_group", "/x"),
+            ("visitor", str(uuid.uuid4())),
+        ],
+    )
     def test_a_bad_event_is_refused(self, client: FlaskClient, field: str, value: Any) -> None:
         event = {"type": "shown", "version": 1, "language": "nl", "page_group": None, field: value}
         answer = client.post("/v1/sites/shop/events", json=event)
@@ -245,14 +289,19 @@ class TestRefused:
 
 @pytest.mark.usefixtures("shop")
 class TestAppendOnly:
-    @pytest.mark.parametrize("statement", [
-        "UPDATE record SET action = 'accept_all'", "DELETE FROM record", "UPDATE version SET digest = 'x'",
-        "DELETE FROM version",
-    ])
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE record SET action = 'accept_all'",
+            "DELETE FROM record",
+            "UPDATE version SET digest = 'x'",
+            "DELETE FROM version",
+        ],
+    )
     def test_the_database_itself_refuses_to_change_what_was_written(self, post: Post, statement: str) -> None:
         """D7, E6"""
         assert post(body("necessary_only")).status_code == 201
-        with pytest.raises(DBAPIError, match="append-only|immutable"):
+        with pytest.raises(DBAPIError, match=r"append-only|immutable"):
             db.session.execute(text(statement))
         assert stored() == 1
 
@@ -271,8 +320,11 @@ class TestAppendOnly:
     def test_a_permit_for_one_visitor_lets_nobody_else_go(self, post: Post) -> None:
         sent = body()
         post(sent)
-        db.session.execute(records.RemovalPermit.__table__.insert().values(
-            site="shop", id=uuid.uuid4(), visitor=uuid.uuid4(), before=None))
+        db.session.execute(
+            records.RemovalPermit.__table__.insert().values(
+                site="shop", id=uuid.uuid4(), visitor=uuid.uuid4(), before=None
+            )
+        )
         with pytest.raises(DBAPIError, match="append-only"):
             db.session.execute(text("DELETE FROM record"))
         db.session.rollback()

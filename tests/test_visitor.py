@@ -31,7 +31,9 @@ def show(client: FlaskClient, token: str, path: str = "", method: str = "GET", *
 
 
 class TestMe:
-    def test_a_visitor_sees_everything_they_said_oldest_first(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
+    def test_a_visitor_sees_everything_they_said_oldest_first(
+        self, client: FlaskClient, visitor: dict[str, Any]
+    ) -> None:
         """G4: and which version they were shown."""
         answer = show(client, visitor["last"]).json
         assert [row["action"] for row in answer["records"]] == ["accept_all", "withdraw"]
@@ -45,14 +47,33 @@ class TestMe:
 
     @pytest.mark.parametrize("path", ["", "/export"])
     @pytest.mark.parametrize("method", ["GET"])
-    def test_without_a_good_receipt_it_is_401(self, client: FlaskClient, visitor: dict[str, Any], path: str, method: str) -> None:
-        other_site = Keyring([KEY]).issue(Receipt(
-            "other", str(uuid.uuid4()), visitor["id"], 1, "accept_all", frozenset(), frozenset(), frozenset(), False, 0, 9))
+    def test_without_a_good_receipt_it_is_401(
+        self, client: FlaskClient, visitor: dict[str, Any], path: str, method: str
+    ) -> None:
+        other_site = Keyring([KEY]).issue(
+            Receipt(
+                "other",
+                str(uuid.uuid4()),
+                visitor["id"],
+                1,
+                "accept_all",
+                frozenset(),
+                frozenset(),
+                frozenset(),
+                False,
+                0,
+                9,
+            )
+        )
         for token in ("", "forged.token", visitor["last"][:-2], other_site):
             assert show(client, token, path, method).status_code == 401
-        assert client.get(f"/v1/sites/shop/me{path}?receipt={visitor['last']}").status_code == 401, "never from an address"
+        assert client.get(f"/v1/sites/shop/me{path}?receipt={visitor['last']}").status_code == 401, (
+            "never from an address"
+        )
 
-    def test_a_download_is_json_ld_with_a_receipt_for_every_record(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
+    def test_a_download_is_json_ld_with_a_receipt_for_every_record(
+        self, client: FlaskClient, visitor: dict[str, Any]
+    ) -> None:
         """M1"""
         answer = show(client, visitor["last"], "/export")
         assert answer.headers["Content-Type"] == "application/ld+json"
@@ -60,7 +81,11 @@ class TestMe:
         graph = answer.get_json(force=True)["@graph"]
         assert [receipt["dpv:hasConsentStatus"] for receipt in graph] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
         assert graph[0]["dpv:hasDataController"]["dpv:hasName"] == "Webwinkel B.V."
-        assert {process["poort:category"] for process in graph[0]["dpv:hasProcess"]} == {"functional", "analytics", "marketing"}
+        assert {process["poort:category"] for process in graph[0]["dpv:hasProcess"]} == {
+            "functional",
+            "analytics",
+            "marketing",
+        }
 
     def test_erasing_is_for_good_and_for_this_visitor_alone(
         self, client: FlaskClient, visitor: dict[str, Any], post: Post
@@ -83,8 +108,10 @@ class TestMe:
     def test_the_site_s_own_page_may(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
         answer = show(client, visitor["last"], Origin="https://www.shop.example")
         assert answer.headers["Access-Control-Allow-Origin"] == "https://www.shop.example"
-        asked = client.options("/v1/sites/shop/me", headers={
-            "Origin": "https://www.shop.example", "Access-Control-Request-Method": "DELETE"})
+        asked = client.options(
+            "/v1/sites/shop/me",
+            headers={"Origin": "https://www.shop.example", "Access-Control-Request-Method": "DELETE"},
+        )
         assert asked.status_code == 204
         assert "DELETE" in asked.headers["Access-Control-Allow-Methods"]
         assert "Poort-Receipt" in asked.headers["Access-Control-Allow-Headers"]
