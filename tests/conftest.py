@@ -42,12 +42,14 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def migrated(database: str) -> Flask:
+def migrated(database: str) -> Iterator[Flask]:
     """The application on that database, its tables made by the migrations."""
     app = create_app(POORT_DATABASE_URL=database, POORT_SECRET_KEYS=KEY, POORT_PUBLIC_URL="http://localhost")
     with app.app_context():
         flask_migrate.upgrade()
-    return app
+    yield app
+    with app.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture
