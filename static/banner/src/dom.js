@@ -1,0 +1,11 @@
+// Elements without markup: text is text, so nothing in a config can become HTML, and Trusted Types have nothing to object to.
+
+export const h = (name, attributes, ...children) => {
+  const node = document.createElement(name);
+  for (const key in attributes) if (attributes[key] != null && attributes[key] !== false) node.setAttribute(key, attributes[key]);
+  node.append(...children.flat(2).filter(Boolean));
+  return node;
+};
+
+export const button = (hook, label, attributes) => h("button", { type: "button", "data-poort": hook, ...attributes }, label);
+export const link = (href, label, away) => h("a", { href, ...(away && { target: "_blank", rel: "noopener noreferrer" }) }, label);

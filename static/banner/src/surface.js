@@ -1,0 +1,99 @@
+// The one place on the page that is ours: the dialog, the button that opens it again, the spoken status. And the focus.
+
+import { firstLayer } from "./banner.js";
+import { config, direction, language, text } from "./config.js";
+import { button, h } from "./dom.js";
+import { secondLayer } from "./panel.js";
+import css from "./poort.css";
+
+export let dialog;
+export let origin; // "banner" or "settings": which of the two the visitor came by
+
+let root, reopen, status, layer, opener, fade;
+const room = new CSSStyleSheet();
+
+const mount = () => {
+  if (!root) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet, room];
+    root = h("div", { id: "poort", role: "region" }, (status = h("p", { role: "status" })));
+  }
+  root.lang = language();
+  root.dir = direction();
+  root.setAttribute("aria-label", text("reopen"));
+  keep();
+};
+
+// A page that exchanges its body takes us along.
+export const keep = () => {
+  if (root && !root.isConnected) document.body?.prepend(root);
+};
+
+// D1: on every page where there is something to choose.
+export const dock = () => {
+  if (dialog || !config.ask) return;
+  mount();
+  reopen ??= button("reopen", "");
+  reopen.textContent = text("reopen");
+  root.append(reopen);
+};
+
+// N3: the page can scroll clear of the dialog. More height only where there is height to scroll, or nothing jumps.
+const makeRoom = (more) => {
+  const high = dialog ? Math.ceil(innerHeight - dialog.getBoundingClientRect().top) : 0;
+  const page = document.documentElement;
+  const below = more || page.scrollHeight > page.clientHeight ? `;padding-bottom:${high}px!important` : "";
+  room.replaceSync(high ? `html{scroll-padding-bottom:${high}px!important${below}}` : "");
+};
+const watch = new ResizeObserver(() => makeRoom());
+
+document.addEventListener("focusin", ({ target, relatedTarget }) => {
+  if (!dialog) return;
+  if (dialog.contains(target)) {
+    if (relatedTarget && !dialog.contains(relatedTarget)) opener = relatedTarget;
+  } else if (target.getBoundingClientRect().bottom > dialog.getBoundingClientRect().top) {
+    makeRoom(true);
+    target.scrollIntoView({ block: "nearest" });
+  }
+});
+
+export const open = (name, from) => {
+  mount();
+  layer = name;
+  origin = from;
+  const fresh = h("div", {
+    id: "poort-banner", class: name, role: "dialog", "data-poort": "banner", "aria-labelledby": "poort-title", "aria-describedby": "poort-text",
+  }, name === "panel" ? secondLayer() : firstLayer());
+  if (dialog) dialog.replaceWith(fresh);
+  else root.prepend(fresh);
+  dialog = fresh;
+  watch.disconnect();
+  watch.observe(dialog);
+  if (name === "panel") dialog.querySelector("h2").focus();
+  reopen?.remove();
+};
+
+// Focus goes back to where it was, or to what opens the dialog again.
+export const close = () => {
+  if (!dialog) return;
+  const focused = dialog.contains(document.activeElement);
+  dialog.remove();
+  watch.disconnect();
+  dialog = layer = undefined;
+  makeRoom();
+  dock();
+  if (focused) (opener?.isConnected ? opener : reopen)?.focus({ preventScroll: true });
+  opener = undefined;
+};
+
+export const isOpen = (name) => layer === name;
+export const focusOn = (hook) => dialog?.querySelector(`[data-poort="${hook}"]`)?.focus();
+
+// What went wrong stays to be read; what went well leaves.
+export const say = (key) => {
+  mount();
+  clearTimeout(fade);
+  status.textContent = text(key);
+  if (key === "saved") fade = setTimeout(() => (status.textContent = ""), 6e3);
+};
