@@ -1,17 +1,30 @@
-"""Users, and what they may do: a membership joins a user to an organisation as owner or as marketer."""
+"""Users, and what they may do: a membership joins a user to an organisation as owner or as marketer.
+
+Flask-Security signs them in. There is no registration and no account to begin with: `flask user create` makes them.
+"""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from flask_security import RoleMixin, UserMixin, hash_password
+from flask import Flask, current_app, g, session
+from flask_login import user_logged_in, user_logged_out
+from flask_login.utils import _user_context_processor
+from flask_security import LoginForm, RoleMixin, Security, UserMixin, hash_password
 from flask_security.datastore import SQLAlchemyUserDatastore
+from flask_security.mail_util import EmailValidateException
 from sqlalchemy import CheckConstraint, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from consent.config import Settings
 from consent.db import Moment, db
 
 ROLES = ("owner", "marketer")
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 1_000
+SESSION = timedelta(hours=12)
+TRANSLATIONS = Path(__file__).resolve().parent / "translations"
 
 
 class AccountError(Exception):
@@ -77,15 +90,111 @@ def find_user(email: str) -> User | None:
 
 
 def create_user(email: str, password: str, organisation: Organisation, role: str) -> User:
-    """A new user, or a new membership of a user that exists; raises AccountError. The caller commits."""
+    """A new user, or a new membership of a user that exists (whose password stays); raises AccountError.
+
+    The caller commits.
+    """
     if role not in ROLES:
         raise AccountError(f"The role must be one of {', '.join(ROLES)}.")
     user = find_user(email)
     if user is None:
-        user = User(email=email.strip().lower(), password=hash_password(password))
+        user = User(email=_address(email), password=hash_password(_acceptable(password)))
         db.session.add(user)
     elif any(m.organisation_id == organisation.id for m in user.memberships):
         raise AccountError(f"{user.email} is a member of {organisation.name} already.")
     user.memberships.append(Membership(organisation=organisation, role=role))
     db.session.flush()
     return user
+
+
+def _address(email: str) -> str:
+    # The form to sign in with checks addresses by the same rules: who is made here can sign in.
+    try:
+        return str(current_app.extensions["security"].mail_util.normalize(email.strip())).lower()
+    except EmailValidateException as error:
+        raise AccountError("This is not an e-mail address.") from error
+
+
+def _acceptable(password: str) -> str:
+    normalised = current_app.extensions["security"].password_util.normalize(password)
+    if not SHORTEST_PASSWORD <= len(normalised) <= LONGEST_PASSWORD:
+        raise AccountError(f"The password must have at least {SHORTEST_PASSWORD} characters.")
+    if len(set(normalised)) < 5:
+        raise AccountError("The password must have at least five different characters.")
+    return str(normalised)
+
+
+# Signing in ----------------------------------------------------------------------------------------------------------
+
+class SignInForm(LoginForm):
+    """E-mail address and password. No "remember me": a session ends with the browser, and after SESSION."""
+
+    remember = None
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Set Flask-Security up."""
+    app.config.update(_security_settings(), **_session_settings(settings.public_url.startswith("https://")))
+    security = Security(app, datastore, login_form=SignInForm)
+    security.want_json(lambda request: False)  # pages only: no token is handed out over JSON
+    security.login_manager.request_loader(_nobody)
+    # Both load the user for every request or template, also for pages that are everybody's, also while the database
+    # is away. Who needs the user asks for it.
+    security.principal.identity_loaders.clear()
+    app.template_context_processors[None].remove(_user_context_processor)
+    user_logged_in.connect(_begin_session, app)
+    user_logged_out.connect(_end_sessions, app)
+
+
+def _security_settings() -> dict[str, Any]:
+    return {
+        "SECURITY_PASSWORD_HASH": "argon2",
+        "SECURITY_PASSWORD_SCHEMES": ["argon2"],
+        # argon2 salts by itself. A second hash keyed with the secret keys would lock everybody out at their rotation.
+        "SECURITY_PASSWORD_SINGLE_HASH": ["argon2"],
+        "SECURITY_PASSWORD_LENGTH_MIN": SHORTEST_PASSWORD,
+        "SECURITY_RETURN_GENERIC_RESPONSES": True,
+        "SECURITY_MSG_GENERIC_AUTHN_FAILED": ("The e-mail address or the password is not right.", "error"),
+        "SECURITY_FLASH_MESSAGES": False,
+        "SECURITY_CACHE_CONTROL": None,  # consent/views/headers.py says it
+        "SECURITY_API_ENABLED_METHODS": ["session"],
+        "SECURITY_LOGIN_USER_TEMPLATE": "console/login.html",
+        "SECURITY_POST_LOGIN_VIEW": "/console/",
+        "SECURITY_POST_LOGOUT_VIEW": "/login",
+        "SECURITY_STATIC_FOLDER": None,
+        "SECURITY_JOIN_USER_ROLES": False,
+        "SECURITY_FRESHNESS": timedelta(minutes=-1),  # leaves /verify out: nothing here asks for the password again
+        "SECURITY_CLI_USERS_NAME": False,
+        "SECURITY_CLI_ROLES_NAME": False,
+        "SECURITY_I18N_DIRNAME": ["builtin", str(TRANSLATIONS)],
+    }
+
+
+def _session_settings(https: bool) -> dict[str, Any]:
+    return {
+        "SESSION_COOKIE_NAME": "__Host-poort_session" if https else "poort_session",
+        "SESSION_COOKIE_SECURE": https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": SESSION,
+        "WTF_CSRF_TIME_LIMIT": None,  # a token lives as long as its session
+        "WTF_CSRF_CHECK_DEFAULT": False,  # consent/views/protection.py checks, before any view
+    }
+
+
+def _nobody(_: Any) -> None:
+    """Nobody signs in by a token in a header or an address."""
+
+
+def _begin_session(app: Flask, **_: Any) -> None:
+    """Keep nothing secret of the session before: whoever planted it in the browser would know it."""
+    session.pop("csrf_token", None)
+    g.pop("csrf_token", None)
+
+
+def _end_sessions(app: Flask, user: Any, **_: Any) -> None:
+    """Signing out ends all sessions of the user at the server: a stolen copy of the cookie is worth nothing after it."""
+    user.fs_uniquifier = secrets.token_hex(32)
+    db.session.commit()
+    for name in [name for name in session if name != "language"]:
+        session.pop(name)

@@ -12,11 +12,12 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from consent import accounts, sites, versions
+from consent import accounts, demo, reports, sites, versions
 from consent.db import db, will_write
 
 site_group = AppGroup("site", help="Define, publish and list sites.")
 user_group = AppGroup("user", help="Make the accounts of owners and marketers.")
+demo_group = AppGroup("demo", help="Load the demo that `make run` serves.")
 
 
 def _definitions(file: Path) -> list[Any]:
@@ -102,11 +103,12 @@ def snippet_command(key: str) -> None:
 @click.argument("email")
 @click.option("--organisation", required=True, help="The organisation's name; made when it is new.")
 @click.option("--role", type=click.Choice(accounts.ROLES), default="owner", show_default=True)
-@click.option("--password", help="At least 12 characters; asked for or made when left out.")
+@click.option("--password", help="At least 12 characters; one is made and printed when left out.")
 def create_user_command(email: str, organisation: str, role: str, password: str | None) -> None:
     """Make an account for EMAIL, or make an existing one a member. Prints the password when it was made here."""
     chosen = password or secrets.token_urlsafe(15)
     will_write()
+    known = accounts.find_user(email) is not None
     try:
         user = accounts.create_user(email, chosen, accounts.organisation_named(organisation), role)
     except accounts.AccountError as error:
@@ -114,13 +116,50 @@ def create_user_command(email: str, organisation: str, role: str, password: str 
         raise click.ClickException(str(error)) from error
     _commit()
     click.echo(f"{user.email} is {role} of {organisation}")
-    if password is None:
+    if known:
+        click.echo("The account was there already; its password stays as it is.")
+    elif password is None:
         click.echo(f"password: {chosen}")
+
+
+@demo_group.command("load")
+@click.option("--login", type=click.Path(path_type=Path), default=demo.LOGIN, show_default=True,
+              help="The file that keeps the owner's password.")
+def demo_load_command(login: Path) -> None:
+    """Apply and publish the sites of the demo, make their owner, and print where to look and how to sign in."""
+    settings = current_app.extensions["poort.settings"]
+    if not settings.demo:
+        raise click.ClickException("The demo is off; it makes an account. Set POORT_DEMO=on where that is meant.")
+    owner = demo.load(settings.public_url, datetime.now(UTC), login)
+    _commit()
+    click.echo(demo.welcome(settings.public_url, owner))
+
+
+@click.command("report")
+@click.argument("key")
+@click.option("--from", "first", default="", help="The first day, such as 2026-11-01. Default: 30 days up to the last.")
+@click.option("--to", "last", default="", help="The last day. Default: today. Days are UTC days.")
+@click.option("--by", type=click.Choice(["day", "total"]), default="day", show_default=True, help="A line a day, or one.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+def report_command(key: str, first: str, last: str, by: str, form: str) -> None:
+    """Print the report of the site KEY: how often the banner was shown, and what was answered."""
+    site = _site(key)
+    try:
+        found = reports.report(site.key, *reports.parse_range(first, last, reports.today()))
+    except reports.BadRange as fault:
+        raise click.ClickException(f"--{fault.field}: {fault.sentence}") from fault
+    if form == "json":
+        click.echo(json.dumps(reports.as_json(found, by), indent=2))
+        return
+    lines = list(found.days) if by == "day" else [found.total]
+    click.echo(reports.as_csv(lines) if form == "csv" else reports.as_table(lines), nl=form != "csv")
 
 
 def register(app: Flask) -> None:
     """Add the commands; a database that is away or not made yet is one line, not a traceback."""
-    for group in (site_group, user_group):
+    app.cli.add_command(report_command)
+    _clear_errors(report_command)
+    for group in (site_group, user_group, demo_group):
         app.cli.add_command(group)
         for command in group.commands.values():
             _clear_errors(command)

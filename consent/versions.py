@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
+from marshmallow import ValidationError
 from sqlalchemy import JSON, ForeignKey, String, Text, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -106,6 +107,16 @@ def publish(site: Site, now: datetime) -> tuple[Version, bool]:
     site.current = number
     db.session.flush()
     return version, True
+
+
+def pending(site: Site, version: Version | None) -> bool:
+    """Whether publishing the draft now would make another version than this one."""
+    if version is None:
+        return True
+    try:
+        return hashlib.sha256(canonical(freeze(site.draft))).hexdigest() != version.digest
+    except ValidationError:  # the catalogue has changed since it was applied
+        return True
 
 
 def published(row: Any) -> Published:

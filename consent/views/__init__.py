@@ -3,11 +3,16 @@
 from flask import Flask
 
 from consent.config import Settings
-from consent.views import errors, ops, visitor
+from consent.views import console, demo, errors, headers, language, ops, protection, reports, visitor
 
 
 def register(app: Flask, settings: Settings) -> None:
     """Add every view to the application."""
     errors.register(app)
-    for blueprint in (visitor.views, ops.views):
+    language.register(app)
+    headers.register(app, settings)
+    protection.register(app, settings)
+    for blueprint in (console.views, reports.views, visitor.views, ops.views, demo.home):
         app.register_blueprint(blueprint)
+    if settings.demo:
+        app.register_blueprint(demo.views)

@@ -1,0 +1,266 @@
+"""Reports: what visitors chose, by day, from the daily counts alone. Records are never read for it.
+
+Days are UTC days. Bots are counted apart and are in no rate.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from consent.counts import DailyCount
+from consent.db import db
+from consent.gate import OPTIONAL
+
+LONGEST = 731  # days in one report: two years, a leap day included
+RECENT = 30
+ONE_DAY = timedelta(days=1)
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def mark(sentence: str) -> str:
+    """Nothing; marks a sentence that the pages translate."""
+    return sentence
+
+
+class BadRange(Exception):
+    """Days that can not be reported on: the field (`from` or `to`), and a sentence."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(f"{field}: {sentence}")
+        self.field, self.sentence = field, sentence
+
+
+@dataclass(frozen=True)
+class Line:
+    """What happened from `first` to `last`, both included. `n` counts by (bot, metric, value), as DailyCount does."""
+
+    first: date
+    last: date
+    n: Counter[tuple[bool, str, str]] = field(default_factory=Counter)
+
+    @property
+    def shown(self) -> int:
+        """How often the banner appeared."""
+        return self.n[False, "shown", ""]
+
+    @property
+    def accept_all(self) -> int:
+        """Answers in the banner: everything allowed."""
+        return self.n[False, "answered", "accept_all"]
+
+    @property
+    def necessary_only(self) -> int:
+        """Answers in the banner: nothing but the necessary."""
+        return self.n[False, "answered", "necessary_only"]
+
+    @property
+    def custom(self) -> int:
+        """Answers in the banner: something of their own."""
+        return self.n[False, "answered", "custom"]
+
+    @property
+    def answered(self) -> int:
+        """All answers in the banner."""
+        return self.accept_all + self.necessary_only + self.custom
+
+    @property
+    def ignored(self) -> int:
+        """Shown and not answered, never below 0.
+
+        The two are counted when they happen. A banner shown just before midnight can be answered on the next day, and
+        an answer is sent again until it is stored, which a lost "shown" is not: so a day can have more answers.
+        For the same reason the days' numbers can add up to more than the total's.
+        """
+        return max(self.shown - self.answered, 0)
+
+    @property
+    def withdrawn(self) -> int:
+        """How often everything was taken back."""
+        return self.n[False, "withdrawn", ""]
+
+    @property
+    def changed(self) -> int:
+        """How often a choice was changed later, in the settings or through the API."""
+        return self._sum(False, "changed")
+
+    @property
+    def bots_shown(self) -> int:
+        """Banners that appeared to visitors who say they are bots."""
+        return self.n[True, "shown", ""]
+
+    @property
+    def bots_answered(self) -> int:
+        """Answers of visitors who say they are bots."""
+        return self._sum(True, "answered")
+
+    def granted(self, category: str) -> int:
+        """Answers in the banner that allowed the category."""
+        return self.n[False, "granted", category]
+
+    def share(self, part: int) -> float | None:
+        """That part of the answers; None when there are none."""
+        return part / self.answered if self.answered else None
+
+    def of_shown(self, part: int) -> float | None:
+        """That part of the shown banners; None when none was shown, or when more was counted than shown."""
+        return part / self.shown if self.shown and part <= self.shown else None
+
+    def _sum(self, bot: bool, metric: str) -> int:
+        return sum(n for (is_bot, name, _), n in self.n.items() if (is_bot, name) == (bot, metric))
+
+
+@dataclass(frozen=True)
+class Report:
+    """A line for every day, also for those without a count."""
+
+    site: str
+    days: tuple[Line, ...]
+
+    @property
+    def first(self) -> date:
+        """The first day."""
+        return self.days[0].first
+
+    @property
+    def last(self) -> date:
+        """The last day."""
+        return self.days[-1].last
+
+    @property
+    def total(self) -> Line:
+        """All days together."""
+        return _together(self.days)
+
+    def weeks(self) -> list[Line]:
+        """The same by week, from Monday; the first and the last can have fewer days."""
+        mondays: dict[date, list[Line]] = {}
+        for line in self.days:
+            mondays.setdefault(line.first - line.first.weekday() * ONE_DAY, []).append(line)
+        return [_together(lines) for lines in mondays.values()]
+
+
+def _together(lines: Sequence[Line]) -> Line:
+    total: Counter[tuple[bool, str, str]] = Counter()
+    for line in lines:
+        total.update(line.n)
+    return Line(lines[0].first, lines[-1].last, total)
+
+
+# Which days -----------------------------------------------------------------------------------------------------------
+
+def today() -> date:
+    """Today, in UTC."""
+    return datetime.now(UTC).date()
+
+
+def parse_range(first: str, last: str, now: date) -> tuple[date, date]:
+    """The days that two texts name; raises BadRange. An empty one is chosen so that there are RECENT days up to `now`."""
+    until = _day("to", last) if last else None
+    since = _day("from", first) if first else None
+    until = until or max(now, since or now)
+    since = since or until - (RECENT - 1) * ONE_DAY
+    check_range(since, until)
+    return since, until
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        if not _DAY.fullmatch(text) or text < "1970":
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise BadRange(name, mark("This is not a date; write it as 2026-11-22.")) from error
+
+
+def check_range(first: date, last: date) -> None:
+    """Raise BadRange when a report can not span these days."""
+    if first > last:
+        raise BadRange("from", mark("The first day comes after the last."))
+    if (last - first).days >= LONGEST:
+        raise BadRange("from", mark("A report spans 731 days at most."))
+
+
+# Reading the counts ---------------------------------------------------------------------------------------------------
+
+def report(site_key: str, first: date, last: date) -> Report:
+    """The report of a site over these days, both included; raises BadRange.
+
+    Who may see it has been settled at the door: take the key from `sites.site_for`.
+    """
+    check_range(first, last)
+    table = DailyCount.__table__
+    query = select(table.c.day, table.c.bot, table.c.metric, table.c.value, table.c.n)
+    found: dict[date, Counter[tuple[bool, str, str]]] = {}
+    for row in db.session.execute(query.where(table.c.site == site_key, table.c.day.between(first, last))):
+        found.setdefault(row.day, Counter())[row.bot, row.metric, row.value] = row.n
+    days = (first + n * ONE_DAY for n in range((last - first).days + 1))
+    return Report(site_key, tuple(Line(day, day, found.get(day, Counter())) for day in days))
+
+
+def totals(site_keys: Iterable[str], first: date, last: date) -> dict[str, Line]:
+    """The total of each of the sites over these days, in one query."""
+    keys = list(site_keys)
+    found: dict[str, Counter[tuple[bool, str, str]]] = {key: Counter() for key in keys}
+    table = DailyCount.__table__
+    query = select(table.c.site, table.c.bot, table.c.metric, table.c.value, func.sum(table.c.n).label("n"))
+    query = query.where(table.c.site.in_(keys), table.c.day.between(first, last))
+    for row in db.session.execute(query.group_by(table.c.site, table.c.bot, table.c.metric, table.c.value)):
+        found[row.site][row.bot, row.metric, row.value] = int(row.n)
+    return {key: Line(first, last, n) for key, n in found.items()}
+
+
+# Forms ----------------------------------------------------------------------------------------------------------------
+
+COLUMNS = (
+    "from", "to", "shown", "answered", "ignored", "accept_all", "necessary_only", "custom", "withdrawn", "changed",
+    *(f"granted_{category}" for category in OPTIONAL), "bots_shown", "bots_answered",
+)
+
+
+def as_row(line: Line) -> dict[str, Any]:
+    """The numbers of a line by the names of COLUMNS."""
+    plain = {name: getattr(line, name) for name in COLUMNS if hasattr(line, name)}
+    granted = {f"granted_{category}": line.granted(category) for category in OPTIONAL}
+    values = {"from": line.first.isoformat(), "to": line.last.isoformat(), **plain, **granted}
+    return {name: values[name] for name in COLUMNS}
+
+
+def as_csv(lines: Iterable[Line]) -> str:
+    """Comma-separated values after RFC 4180, with a header."""
+    return to_csv([COLUMNS, *(list(as_row(line).values()) for line in lines)])
+
+
+def to_csv(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as comma-separated values that no spreadsheet takes for formulas."""
+    out = io.StringIO()
+    csv.writer(out).writerows([_harmless(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _harmless(cell: Any) -> Any:
+    # A spreadsheet runs a text that starts like this; a quote in front makes it a text.
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")):
+        return f"'{cell}"
+    return cell
+
+
+def as_json(found: Report, by: str) -> dict[str, Any]:
+    """The report as plain JSON: the lines by day, or the total alone."""
+    lines = {"days": [as_row(line) for line in found.days]} if by == "day" else {}
+    ends = {"from": found.first.isoformat(), "to": found.last.isoformat()}
+    return {"site": found.site, **ends, **lines, "total": as_row(found.total)}
+
+
+def as_table(lines: Iterable[Line]) -> str:
+    """Columns of text for a terminal."""
+    rows = [[name.replace("_", " ") for name in COLUMNS], *([str(v) for v in as_row(line).values()] for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
