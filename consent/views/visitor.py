@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
+from flask_babel import force_locale, format_date
 
 from consent import banners, exports, records
 from consent.db import db
@@ -16,8 +17,10 @@ from consent.records import Refused
 from consent.versions import Published
 from consent.views.door import call_of
 from consent.views.errors import response
+from consent.views.lifetimes import lifetime
 
 views = Blueprint("visitor", __name__)
+views.add_app_template_filter(lifetime)
 
 
 def _hot() -> Hot:
@@ -131,7 +134,7 @@ def declaration(site: str) -> Response:
         answer = response(reply(200, {name: shown[name] for name in (
             "site", "name", "version", "digest", "published_at", "language", "controller", "categories", "trackers")}))
     else:
-        answer = Response(render_template("visitor/declaration.html", shown=shown, language=language))
+        answer = _page("visitor/declaration.html", found, language)
     answer.headers["Cache-Control"] = "public, max-age=60"
     answer.headers["Vary"] = "Accept, Accept-Language"
     return answer
@@ -141,5 +144,13 @@ def declaration(site: str) -> Response:
 def page(site: str) -> Response:
     """The visitor's own page; its script shows what the receipt in the address's fragment or in the cookie gives."""
     found = _hot().published(site)
-    language = _language(found)
-    return Response(render_template("visitor/me.html", shown=banners.config(found, language), language=language))
+    return _page("visitor/me.html", found, _language(found))
+
+
+def _page(template: str, version: Published, language: str) -> Response:
+    """A page about a version, in a language that the site has."""
+    with force_locale(language):
+        return Response(render_template(
+            template, shown=banners.config(version, language), language=language,
+            languages=version.definition["languages"], day=format_date(version.published_at, "long"),
+        ))
