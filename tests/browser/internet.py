@@ -24,7 +24,7 @@ import trustme
 from tests.browser import trackers
 
 CONSENT_HOST = re.compile(r"consent\.[a-z0-9.-]+\.example")
-# The user agent of a test's browser ends in this: a beacon that a closing page of the test before still sends is not ours.
+# The user agent of a test's browser ends in this: what a closing page of the test before still sends is not ours.
 VISIT = re.compile(r"Visit/(\d+)")
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -128,7 +128,7 @@ class Internet:
     def fault(
         self, kind: str, path: str = "/", seconds: float = 0.0, methods: tuple[str, ...] = Fault.methods
     ) -> Iterator[None]:
-        """`down`, `slow` (with seconds), `500`, or `lost` (done, but the answer never arrives), until the block ends."""
+        """`down`, `slow` (with seconds), `500`, or `lost` (done, but its answer never arrives), within the block."""
         fault = Fault(kind, path, seconds, methods)
         self._faults.append(fault)
         try:
@@ -221,7 +221,9 @@ class Internet:
         if fault and fault.kind == "down":
             raise ConnectionDropped
         if fault and fault.kind == "500":
-            return text_answer('{"error": "internal", "message": "Broken for the test."}', "application/json", status=500)
+            return text_answer(
+                '{"error": "internal", "message": "Broken for the test."}', "application/json", status=500
+            )
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
         answer = await pass_on(request, self.poort)
@@ -278,12 +280,17 @@ async def pass_on(request: Request, port: int | None) -> Answer:
     if port is None:
         raise ConnectionDropped
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    headers = {**request.headers, "connection": "close", "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.1"}
+    headers = {**request.headers, "connection": "close", "x-forwarded-for": address(request)}
     lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + request.body)
     raw = await reader.read()
     writer.close()
     return parse_answer(raw)
+
+
+def address(request: Request) -> str:
+    """Each test comes from an address of its own, as visitors do: the limits per address stay as they are."""
+    return f"192.0.2.{(request.visit or 0) % 250 + 1}"
 
 
 def parse_answer(raw: bytes) -> Answer:

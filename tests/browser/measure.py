@@ -35,8 +35,8 @@ LOOK = """node => {
   };
   return {
     x: box.x, y: box.y, width: box.width, height: box.height,
-    font: [style.fontSize, style.fontWeight, style.fontFamily, style.fontStyle, style.textDecorationLine, style.textTransform,
-      style.paddingTop, style.paddingRight, style.paddingBottom, style.paddingLeft, style.opacity,
+    font: [style.fontSize, style.fontWeight, style.fontFamily, style.fontStyle, style.textDecorationLine,
+      style.textTransform, style.paddingTop, style.paddingRight, style.paddingBottom, style.paddingLeft, style.opacity,
       style.borderTopWidth, style.borderRadius].join(" | "),
     text: style.color, background: opaque(node), border: style.borderTopColor, behind: opaque(node.parentElement),
   };
@@ -45,7 +45,8 @@ LOOK = """node => {
 # Some part of the focused element can be seen: not wholly under a banner (N3, WCAG 2.4.11).
 SEEN = """node => {
   const box = node.getBoundingClientRect();
-  const xs = [box.left + 1, (box.left + box.right) / 2, box.right - 1], ys = [box.top + 1, (box.top + box.bottom) / 2, box.bottom - 1];
+  const xs = [box.left + 1, (box.left + box.right) / 2, box.right - 1];
+  const ys = [box.top + 1, (box.top + box.bottom) / 2, box.bottom - 1];
   return xs.some(x => ys.some(y => {
     const top = document.elementFromPoint(x, y);
     return top && (top === node || node.contains(top) || top.contains(node));

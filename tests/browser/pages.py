@@ -47,8 +47,9 @@ def journeys_tags() -> str:
         if row.id != "typeform"
     ]
     return "".join(tags) + (
-        f'<iframe title="Afspraak" data-category="functional" data-service="calendly" data-src="{by["calendly"].frame}">'
-        f'</iframe><template data-service="typeform"><iframe title="Vragen" src="{by["typeform"].frame}"></iframe>'
+        '<iframe title="Afspraak" data-category="functional" data-service="calendly"'
+        f' data-src="{by["calendly"].frame}"></iframe>'
+        f'<template data-service="typeform"><iframe title="Vragen" src="{by["typeform"].frame}"></iframe>'
         f'<script src="{by["typeform"].script}"></script></template>'
         '<img alt="" data-service="meta" data-src="https://www.facebook.com/tr?id=42&amp;ev=PageView&amp;noscript=1">'
         '<img alt="" data-category="marketing" data-service="linkedin"'

@@ -72,7 +72,7 @@ def test_what_the_browser_did_is_what_the_server_says(net: Internet, visitor: Vi
     visitor.switch("tracker-intercom", True)
     visitor.save()
     visitor.asks_exactly({"ga4", "vwo", "intercom"})
-    gate = poort.get("/v1/sites/journeys-www/gate", {"Poort-Receipt": str(visitor.token)})
+    gate = poort.get("/v1/sites/journeys-www/gate", visitor.token)
     assert {name for name, row in gate["trackers"].items() if row["allow"]} == {"ga4", "vwo", "intercom"}
 
 
@@ -88,7 +88,9 @@ def test_nothing_loads_before_the_record_is_durable(net: Internet, visitor: Visi
 
 
 def test_with_immediate_release_the_click_opens(net: Internet, visitor: Visitor) -> None:
-    visitor.open(pages.shop(net, pages.gated_script("hotjar", trackers.BY_ID["hotjar"].script), key="immediate"), banner=True)
+    visitor.open(
+        pages.shop(net, pages.gated_script("hotjar", trackers.BY_ID["hotjar"].script), key="immediate"), banner=True
+    )
     with net.fault("slow", path="/v1/sites/immediate/consents", seconds=1.5):
         visitor.control("accept-all").click()
         visitor.asks_exactly({"hotjar"})
@@ -108,7 +110,7 @@ def test_the_record_says_what_was_clicked(net: Internet, visitor: Visitor, poort
     assert sent["choices"] == {"functional": True, "analytics": False, "marketing": False}
     assert sent["trackers"] == {"saber": False}
     assert sent["language"] == "nl"
-    (row,) = poort.records("journeys-www", str(visitor.token))
+    (row,) = poort.records("journeys-www", visitor.token)
     assert row["id"] == sent["id"]
 
 
@@ -121,7 +123,7 @@ def test_a_later_choice_replaces_the_one_before(net: Internet, visitor: Visitor,
     visitor.control("save").click()
     visitor.stored("custom")
     visitor.asks_exactly(trackers.of("analytics"))
-    rows = poort.records("journeys-www", str(visitor.token))
+    rows = poort.records("journeys-www", visitor.token)
     assert [row["action"] for row in rows] == ["necessary_only", "custom"]
 
 

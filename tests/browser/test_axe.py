@@ -22,7 +22,9 @@ def faults(visitor: Visitor, source: str) -> list[str]:
     found: dict[str, Any] = visitor.page.evaluate(RUN, TAGS)
     assert len(found["passes"]) > 10
     return [
-        f"{rule['id']}: {node['html'][:160]} {node['failureSummary']}" for rule in found["violations"] for node in rule["nodes"]
+        f"{rule['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
     ]
 
 
@@ -38,7 +40,9 @@ def test_the_first_layer(net: Internet, someone: Visitor, axe_source: str, langu
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])
-def test_the_second_layer_with_everything_unfolded(net: Internet, someone: Visitor, axe_source: str, language: str) -> None:
+def test_the_second_layer_with_everything_unfolded(
+    net: Internet, someone: Visitor, axe_source: str, language: str
+) -> None:
     someone.open(pages.journeys(net, lang=language), banner=True)
     someone.preferences()
     someone.switch("category-analytics", True)

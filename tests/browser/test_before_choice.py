@@ -14,7 +14,7 @@ STORES = """async () => [Object.keys(localStorage), Object.keys(sessionStorage),
 
 
 def test_nothing_is_asked_for_and_nothing_is_written_before_a_choice(net: Internet, visitor: Visitor) -> None:
-    """A1, A2: cookies, storage, databases; scripts, frames, pixels. The only host beside the site is its own consent host."""
+    """A1, A2: cookies, storage, databases; scripts, frames, pixels. No other host than the site's own."""
     visitor.open(pages.journeys(net), banner=True)
     visitor.page.mouse.wheel(0, 3000)
     visitor.quiet(1.0)
@@ -59,7 +59,11 @@ def test_the_consent_host_sets_no_cookie_of_its_own(net: Internet, visitor: Visi
     """A1: also not on the answers of the interface."""
     visitor.open(pages.journeys(net), banner=True)
     visitor.accept_all()
-    hosts = {str(cookie["domain"]) for cookie in visitor.context.cookies() if cookie["name"] not in trackers.names(trackers.IDS)}
+    hosts = {
+        str(cookie["domain"])
+        for cookie in visitor.context.cookies()
+        if cookie["name"] not in trackers.names(trackers.IDS)
+    }
     assert not {host for host in hosts if "consent" in host}
 
 

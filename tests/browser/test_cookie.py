@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from consent.receipts import Keyring, from_claims
 from tests.browser import pages, sites, trackers
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet, wait_until
-from tests.browser.server import SECRET, Poort
+from tests.browser.server import Poort
 from tests.browser.visitor import Visitor
+from tests.servers import SECRET
 
 HOTJAR = trackers.BY_ID["hotjar"].script
 TAGS = pages.gated_script("hotjar", HOTJAR) + pages.gated_script("meta", trackers.BY_ID["meta"].script)
@@ -53,10 +55,12 @@ def forged() -> str:
     return body + "." + signed(a="necessary_only", c=[]).split(".", 1)[1]
 
 
-WORTHLESS = {
+WORTHLESS: dict[str, Callable[[], str]] = {
     "forged": forged,
     "unsigned": lambda: signed().split(".")[0],
-    "signed with another key": lambda: Keyring(["another-key-of-forty-characters-or-more-x"]).issue(from_claims(receipt())),
+    "signed with another key": lambda: Keyring(["another-key-of-forty-characters-or-more-x"]).issue(
+        from_claims(receipt())
+    ),
     "expired": lambda: signed(t=int(time.time()) - 9_000, e=int(time.time()) - 60),
     "of another site": lambda: signed(s="other-test"),
     "of a version that does not exist yet": lambda: signed(v=99),
@@ -147,7 +151,9 @@ def test_a_refusal_is_not_asked_again_within_its_time(net: Internet, visitor: Vi
     visitor.open(pages.shop(net, TAGS), banner=False)
 
 
-def test_a_material_change_asks_again_only_for_what_changed(net: Internet, new_visitor: NewVisitor, poort: Poort) -> None:
+def test_a_material_change_asks_again_only_for_what_changed(
+    net: Internet, new_visitor: NewVisitor, poort: Poort
+) -> None:
     """F3: the new tracker waits; what was granted goes on; no version bump alone asks a refuser again (F4)."""
     first = new_visitor()
     first.open(pages.shop(net, TAGS, key="renewed"), banner=True)
@@ -158,7 +164,7 @@ def test_a_material_change_asks_again_only_for_what_changed(net: Internet, new_v
     net.new_visit()
     tags = TAGS + pages.gated_script("linkedin", trackers.BY_ID["linkedin"].script)
     second = new_visitor(storage_state=kept)
-    wait_until(lambda: poort.get("/v1/sites/renewed/config?lang=nl")["version"] == 2, 15)
+    wait_until(lambda: poort.config("renewed")["version"] == 2, 15)
     second.open(pages.shop(net, tags, key="renewed"), banner=True)
     second.asks_exactly({"hotjar", "meta"})
 
@@ -167,7 +173,12 @@ def test_the_cookie_is_lax_secure_and_on_the_named_domain(net: Internet, visitor
     visitor.open(pages.shop(net), banner=True)
     visitor.only_necessary()
     (cookie,) = visitor.context.cookies()
-    assert (cookie["domain"], cookie["sameSite"], cookie["secure"], cookie["path"]) == (".shop-test.example", "Lax", True, "/")
+    assert (cookie["domain"], cookie["sameSite"], cookie["secure"], cookie["path"]) == (
+        ".shop-test.example",
+        "Lax",
+        True,
+        "/",
+    )
     assert 170 * 86_400 < cookie["expires"] - time.time() < 181 * 86_400
 
 
@@ -176,7 +187,7 @@ def test_without_cookie_domain_the_cookie_is_of_the_host_alone(net: Internet, vi
     visitor.only_necessary()
     (cookie,) = visitor.context.cookies()
     assert (cookie["domain"], cookie["sameSite"], cookie["secure"]) == ("www.hostonly.example", "Lax", True)
-    blog = net.page("https://blog.hostonly.example/", pages.html("", head=pages.embed("hostonly")))
+    blog = net.page("https://blog.hostonly.example/", pages.html("", head=sites.embed("hostonly")))
     visitor.open(blog, banner=True)
 
 
@@ -184,7 +195,7 @@ def test_one_choice_holds_on_every_subdomain(net: Internet, visitor: Visitor) ->
     visitor.open(pages.shop(net, TAGS), banner=True)
     visitor.accept_all()
     net.forget()
-    blog = net.page("https://blog.shop-test.example/", pages.html(TAGS, head=pages.embed("shop-test")))
+    blog = net.page("https://blog.shop-test.example/", pages.html(TAGS, head=sites.embed("shop-test")))
     visitor.open(blog, banner=False)
     visitor.asks_exactly({"hotjar", "meta"})
 

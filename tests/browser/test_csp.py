@@ -10,7 +10,8 @@ from tests.browser.visitor import Visitor
 
 CONSENT = "https://consent.shop-test.example"
 STRICT = (
-    f"default-src 'none'; script-src {CONSENT}; style-src 'self'; connect-src {CONSENT}; base-uri 'none'; form-action 'none'"
+    f"default-src 'none'; script-src {CONSENT}; style-src 'self'; connect-src {CONSENT};"
+    " base-uri 'none'; form-action 'none'"
 )
 TRUSTED = f"{STRICT}; require-trusted-types-for 'script'"
 IMAGE_ICON = '<link rel="icon" href="data:,">'
@@ -68,7 +69,9 @@ def test_trackers_open_under_trusted_types(net: Internet, visitor: Visitor) -> N
 
 def test_a_named_policy_can_be_allowed(net: Internet, visitor: Visitor) -> None:
     """Sites that list their Trusted Types policies name `poort`, and nothing else of ours."""
-    policy = f"script-src {CONSENT} https://connect.facebook.net; require-trusted-types-for 'script'; trusted-types poort"
+    policy = (
+        f"script-src {CONSENT} https://connect.facebook.net; require-trusted-types-for 'script'; trusted-types poort"
+    )
     tags = pages.gated_script("meta", trackers.BY_ID["meta"].script)
     visitor.open(pages.shop(net, tags, headers={"Content-Security-Policy": policy}), banner=True)
     visitor.accept_all()

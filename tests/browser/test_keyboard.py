@@ -10,16 +10,16 @@ from tests.browser.internet import Internet
 from tests.browser.measure import SEEN
 from tests.browser.visitor import Visitor
 
-HERE = "document.activeElement && (document.activeElement.dataset.poort || document.activeElement.id || document.activeElement.tagName)"
+HERE = "(node => node && (node.dataset.poort || node.id || node.tagName))(document.activeElement)"
 # How the focus shows: an outline or a shadow of at least 2 px that the same element does not have without focus.
 RING = """node => {
-  const style = () => { const s = getComputedStyle(node); return [s.outlineStyle, s.outlineWidth, s.outlineColor, s.boxShadow].join(" "); };
-  const focused = style();
-  const width = parseFloat(getComputedStyle(node).outlineWidth), shown = getComputedStyle(node).outlineStyle !== "none";
+  const style = getComputedStyle(node);
+  const ring = () => [style.outlineStyle, style.outlineWidth, style.outlineColor, style.boxShadow].join(" ");
+  const focused = ring(), width = parseFloat(style.outlineWidth), shown = style.outlineStyle !== "none";
   node.blur();
-  const changed = focused !== style();
+  const changed = focused !== ring();
   node.focus();
-  return changed && ((shown && width >= 2) || getComputedStyle(node).boxShadow !== "none");
+  return changed && ((shown && width >= 2) || style.boxShadow !== "none");
 }"""
 
 
@@ -54,7 +54,9 @@ def test_opening_the_page_does_not_take_the_focus(asked: Visitor) -> None:
     assert here(asked) in ("BODY", "poort-banner", "banner")
 
 
-@pytest.mark.parametrize(("name", "key"), [("accept-all", "Enter"), ("necessary-only", "Enter"), ("necessary-only", "Space")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("accept-all", "Enter"), ("necessary-only", "Enter"), ("necessary-only", "Space")]
+)
 def test_each_answer_by_keyboard(asked: Visitor, name: str, key: str) -> None:
     """2.1.1."""
     tab_to(asked, name)
@@ -161,8 +163,11 @@ def test_a_link_that_had_the_focus_has_it_again(asked: Visitor) -> None:
     """2.4.3: the page's own opener, by window.Poort.showPreferences()."""
     asked.only_necessary()
     asked.page.evaluate(
-        """() => { const opener = document.createElement("button"); opener.id = "cookies"; opener.textContent = "Cookies";
-        opener.onclick = () => window.Poort.showPreferences(); document.querySelector("h1").after(opener); }"""
+        """() => {
+        const opener = document.createElement("button");
+        opener.id = opener.textContent = "cookies";
+        opener.onclick = () => window.Poort.showPreferences(); document.querySelector("h1").after(opener);
+        }"""
     )
     asked.page.locator("#cookies").focus()
     asked.page.keyboard.press("Enter")

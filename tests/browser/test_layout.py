@@ -30,7 +30,8 @@ def test_targets_are_large_enough(net: Internet, new_visitor: NewVisitor, width:
     targets = visitor.page.locator("#poort-banner :is(button, input, summary):visible")
     for index in range(targets.count()):
         size = targets.nth(index).evaluate(
-            """node => { const box = (node.closest("label") || node).getBoundingClientRect(), own = node.getBoundingClientRect();
+            """node => {
+            const own = node.getBoundingClientRect(), box = (node.closest("label") || node).getBoundingClientRect();
             return [Math.max(box.width, own.width), Math.max(box.height, own.height), node.outerHTML.slice(0, 80)]; }"""
         )
         assert min(size[0], size[1]) >= 24, size
@@ -46,9 +47,13 @@ def test_the_reopen_control_is_large_enough(net: Internet, visitor: Visitor) -> 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 @pytest.mark.parametrize(
-    ("width", "height", "scale"), [(320, 568, 1), (640, 400, 2), (320, 256, 4)], ids=["320 px", "zoom 200 %", "zoom 400 %"]
+    ("width", "height", "scale"),
+    [(320, 568, 1), (640, 400, 2), (320, 256, 4)],
+    ids=["320 px", "zoom 200 %", "zoom 400 %"],
 )
-def test_it_reflows(net: Internet, new_visitor: NewVisitor, width: int, height: int, scale: int, direction: str) -> None:
+def test_it_reflows(
+    net: Internet, new_visitor: NewVisitor, width: int, height: int, scale: int, direction: str
+) -> None:
     """N6, WCAG 1.4.4, 1.4.10: no sideways scrolling, everything can be reached; right to left too."""
     visitor = new_visitor(width=width, height=height, device_scale_factor=scale)
     visitor.open(pages.shop(net, attributes=f'dir="{direction}"'), banner=True)
@@ -70,7 +75,10 @@ def test_text_of_double_size_fits(net: Internet, new_visitor: NewVisitor) -> Non
         assert reachable(visitor.control(name)), name
 
 
-SPACED = "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; } p { margin-bottom: 2em !important; }"
+SPACED = """
+* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }
+p { margin-bottom: 2em !important; }
+"""
 
 
 def test_text_spacing_of_the_readers_own_loses_nothing(net: Internet, new_visitor: NewVisitor) -> None:
@@ -116,9 +124,13 @@ def test_the_page_is_laid_out_the_same_with_the_banner(net: Internet, new_visito
     """The last link of the page can be read with the banner open: it may add room below, and moves nothing above."""
     visitor = new_visitor()
     visitor.open(pages.shop(net), banner=True)
-    with_banner = visitor.page.locator("main p").evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect().top)")
+    with_banner = visitor.page.locator("main p").evaluate_all(
+        "nodes => nodes.map(node => node.getBoundingClientRect().top)"
+    )
     visitor.only_necessary()
-    without = visitor.page.locator("main p").evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect().top)")
+    without = visitor.page.locator("main p").evaluate_all(
+        "nodes => nodes.map(node => node.getBoundingClientRect().top)"
+    )
     assert with_banner == without
 
 

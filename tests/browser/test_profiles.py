@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from consent.catalogue import CATALOGUE
 from tests.browser import pages, trackers
 from tests.browser.internet import Internet
-from tests.browser.server import ROOT, Poort
+from tests.browser.server import Poort, definitions
 from tests.browser.visitor import Visitor
 
 ASKING = {
@@ -23,16 +20,7 @@ ASKING = {
 SILENT = ("hours", "integrator")
 
 
-def definitions() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted((ROOT / "examples").glob("*.json")):
-        content = json.loads(path.read_text())
-        found.update({site["key"]: site for site in (content if isinstance(content, list) else [content])})
-    return found
-
-
 DEFINITIONS = definitions()
-
 
 
 def page_of(net: Internet, key: str, path: str = "") -> str:
@@ -94,7 +82,7 @@ def test_an_exempt_measurement_runs_without_a_choice(net: Internet, visitor: Vis
 
 
 def test_the_profiles_list_only_what_the_catalogue_or_they_themselves_describe(poort: Poort) -> None:
-    listed = poort.flask("site", "list")
+    listed = poort.flask("site", "list").stdout
     for key, definition in DEFINITIONS.items():
         assert f"{key}\tversion 1\t" in listed
         assert all(row["id"] in CATALOGUE or "vendor" in row for row in definition["trackers"])

@@ -1,4 +1,4 @@
-"""The second layer: one switch per purpose and per tracker, every fact about each, and a Save that means it (C1 to C7)."""
+"""The second layer: a switch per purpose and per tracker, the facts about each, a Save that means it (C1 to C7)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_every_tracker_is_told_in_full(net: Internet, visitor: Visitor, poort: P
     visitor.preferences()
     visitor.page.evaluate("document.querySelectorAll('details').forEach(node => { node.open = true; })")
     text = " ".join(visitor.page.locator("#poort-banner, [data-poort='panel']").first.inner_text().split())
-    for row in poort.get(f"/v1/sites/journeys-www/config?lang={language}")["trackers"]:
+    for row in poort.config("journeys-www", language)["trackers"]:
         for fact in (row["name"], row["vendor"], row["purpose"], *(cookie["name"] for cookie in row["cookies"])):
             assert " ".join(fact.split()) in text, (row["id"], fact)
         assert visitor.page.locator(f"a[href='{row['policy_url']}']").count() >= 1, row["id"]

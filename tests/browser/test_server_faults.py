@@ -49,7 +49,7 @@ def test_the_kept_grant_is_sent_again_with_the_same_id_and_becomes_one_row(
     visitor.asks_exactly(trackers.IDS)
     assert len({body["id"] for body in posts(net)}) == 1
     assert len(posts(net)) >= 2
-    rows = poort.records("journeys-www", str(visitor.token))
+    rows = poort.records("journeys-www", visitor.token)
     assert [row["id"] for row in rows] == [posts(net)[0]["id"]]
 
 
@@ -67,7 +67,7 @@ def test_a_refusal_holds_without_the_server_and_is_sent_later(
     visitor.open(pages.journeys(net, "over-ons"), banner=False)
     visitor.stored("necessary_only")
     assert len({body["id"] for body in posts(net)}) == 1
-    assert len(poort.records("journeys-www", str(visitor.token))) == 1
+    assert len(poort.records("journeys-www", visitor.token)) == 1
 
 
 def test_a_slow_answer_keeps_everything_closed_until_it_comes(net: Internet, visitor: Visitor) -> None:
@@ -90,7 +90,7 @@ def test_leaving_the_page_at_once_does_not_lose_the_choice(net: Internet, visito
         visitor.stored("accept_all")
     visitor.asks_exactly(trackers.IDS)
     assert len({body["id"] for body in posts(net)}) == 1
-    assert len(poort.records("journeys-www", str(visitor.token))) == 1
+    assert len(poort.records("journeys-www", visitor.token)) == 1
 
 
 def test_a_later_choice_while_the_server_is_down_is_the_one_that_holds(
@@ -109,7 +109,7 @@ def test_a_later_choice_while_the_server_is_down_is_the_one_that_holds(
     visitor.asks_exactly(set())
     assert visitor.receipt
     assert visitor.receipt["a"] in ("withdraw", "necessary_only")
-    assert poort.records("journeys-www", str(visitor.token))[-1]["action"] == visitor.receipt["a"]
+    assert poort.records("journeys-www", visitor.token)[-1]["action"] == visitor.receipt["a"]
 
 
 def test_a_stored_grant_goes_on_while_the_server_is_down(net: Internet, visitor: Visitor) -> None:
@@ -148,11 +148,10 @@ def test_a_slow_script_does_not_hold_up_the_page(net: Internet, visitor: Visitor
         visitor.banner.wait_for()
 
 
-
-@pytest.mark.parametrize(("status", "body"), [(429, '{"error": "too_many"}'), (403, '{"error": "origin"}'), (200, "<html>"), (201, "{}")])
-def test_any_other_answer_than_a_receipt_opens_nothing(
-    net: Internet, visitor: Visitor, status: int, body: str
-) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"), [(429, '{"error": "too_many"}'), (403, '{"error": "origin"}'), (200, "<html>"), (201, "{}")]
+)
+def test_any_other_answer_than_a_receipt_opens_nothing(net: Internet, visitor: Visitor, status: int, body: str) -> None:
     """A3: any doubt is no."""
     visitor.open(pages.journeys(net), banner=True)
     allow = {"Access-Control-Allow-Origin": "https://www.klantpad.example"}

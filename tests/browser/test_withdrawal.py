@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser import pages, trackers
+from tests.browser import pages, sites, trackers
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
 from tests.browser.server import Poort
@@ -118,7 +118,7 @@ def test_looking_without_saving_changes_nothing(net: Internet, visitor: Visitor)
 def test_the_grant_stays_in_the_history(granted: Visitor, poort: Poort) -> None:
     """D7."""
     granted.withdraw()
-    rows = poort.records("journeys-www", str(granted.token))
+    rows = poort.records("journeys-www", granted.token)
     assert [row["action"] for row in rows] == ["accept_all", "withdraw"]
 
 
@@ -162,6 +162,6 @@ def test_withdrawal_reaches_a_subdomain(net: Internet, new_visitor: NewVisitor) 
     visitor.withdraw()
     net.forget()
     blog = "https://blog.shop-test.example/"
-    net.page(blog, pages.html(tag, head=pages.embed("shop-test")))
+    net.page(blog, pages.html(tag, head=sites.embed("shop-test")))
     visitor.open(blog, banner=False)
     visitor.asks_exactly(set())

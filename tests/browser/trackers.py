@@ -16,7 +16,7 @@ YEAR, HALF_HOUR = 31_536_000, 1_800
 
 @dataclass(frozen=True)
 class Tracker:
-    """`cookies` sit on the parent domain, `own_host_cookies` on the page's host only; `more` is a second script it loads."""
+    """`cookies` sit on the parent domain, `own_host_cookies` on the page's host; `more` is a second script it loads."""
 
     id: str
     category: str

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 from tests.browser.internet import Internet, wait_until
 
 USER_AGENT = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Visit/{visit}"
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+    " Visit/{visit}"
 )
 GPC = "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', {get: function () { return true; }});"
 # What a page did that no request shows: policy violations, movements of the page, the events of the banner.
@@ -137,7 +138,9 @@ class Visitor:
         assert box.is_checked() is on
 
     def unfold(self, box: Locator) -> None:
-        box.evaluate("node => { for (let up = node; up; up = up.parentElement) if (up.tagName === 'DETAILS') up.open = true; }")
+        box.evaluate(
+            "node => { for (let up = node; up; up = up.parentElement) if (up.tagName === 'DETAILS') up.open = true; }"
+        )
 
     def save(self) -> None:
         self.control("save").click()
@@ -162,9 +165,14 @@ class Visitor:
             receipt = self.receipt
             return bool(receipt) and action in (None, receipt["a"])  # type: ignore[index]
 
-        assert wait_until(lambda: self.page.wait_for_timeout(20) or arrived()), "no receipt came"
+        assert wait_until(arrived), "no receipt came"
 
     # -- what is left in the browser ----------------------------------------------------------------------------------
+
+    @property
+    def language(self) -> str:
+        """The language that assistive technology reads the banner in."""
+        return str(self.banner.evaluate("node => node.closest('[lang]').lang"))
 
     @property
     def token(self) -> str | None:
@@ -173,7 +181,8 @@ class Visitor:
 
     @property
     def receipt(self) -> dict[str, Any] | None:
-        return read(self.token) if self.token else None
+        token = self.token
+        return read(token) if token else None
 
     def cookie_names(self, domain: str = "example") -> set[str]:
         """First-party cookies: those of hosts that end in this."""
