@@ -50,7 +50,7 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined, misc]  # as above
     memberships: Mapped[list["Membership"]] = relationship(back_populates="user")
 
     @property
-    def roles(self) -> list[Any]:
+    def roles(self) -> list[Any]:  # type: ignore[override]  # a property is enough to be asked for roles
         """Roles belong to a membership here, not to a user: Flask-Security finds none."""
         return []
 
@@ -193,7 +193,7 @@ def _begin_session(app: Flask, **_: Any) -> None:
 
 
 def _end_sessions(app: Flask, user: Any, **_: Any) -> None:
-    """Signing out ends all sessions of the user at the server: a stolen copy of the cookie is worth nothing after it."""
+    """Signing out ends all sessions of the user at the server: a stolen copy of the cookie is worthless then."""
     user.fs_uniquifier = secrets.token_hex(32)
     db.session.commit()
     for name in [name for name in session if name != "language"]:

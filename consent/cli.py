@@ -1,4 +1,7 @@
-"""The commands: `flask site ...`, `flask user create`, `flask report`. Each ends non-zero with one clear line on bad input."""
+"""The commands: `flask site ...`, `flask user create`, `flask report`.
+
+Each ends non-zero with one clear line on bad input.
+"""
 
 import json
 import secrets
@@ -34,7 +37,8 @@ def _commit() -> None:
     try:
         db.session.commit()
     except IntegrityError as error:
-        raise click.ClickException("Somebody else changed the same at the same moment; nothing was written. Try again.") from error
+        raise click.ClickException(
+            "Somebody else changed the same at the same moment; nothing was written. Try again.") from error
 
 
 def _site(key: str) -> sites.Site:
@@ -139,7 +143,8 @@ def demo_load_command(login: Path) -> None:
 @click.argument("key")
 @click.option("--from", "first", default="", help="The first day, such as 2026-11-01. Default: 30 days up to the last.")
 @click.option("--to", "last", default="", help="The last day. Default: today. Days are UTC days.")
-@click.option("--by", type=click.Choice(["day", "total"]), default="day", show_default=True, help="A line a day, or one.")
+@click.option("--by", type=click.Choice(["day", "total"]), default="day", show_default=True,
+              help="A line for every day, or one for all.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def report_command(key: str, first: str, last: str, by: str, form: str) -> None:
     """Print the report of the site KEY: how often the banner was shown, and what was answered."""

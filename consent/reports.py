@@ -162,7 +162,7 @@ def today() -> date:
 
 
 def parse_range(first: str, last: str, now: date) -> tuple[date, date]:
-    """The days that two texts name; raises BadRange. An empty one is chosen so that there are RECENT days up to `now`."""
+    """The days that two texts name; raises BadRange. Left out: RECENT days, up to `now`."""
     until = _day("to", last) if last else None
     since = _day("from", first) if first else None
     until = until or max(now, since or now)

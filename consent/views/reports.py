@@ -56,6 +56,6 @@ def _page(site: sites.Site, found: reports.Report | None, fault: reports.BadRang
         "console/report.html", site=site, report=found, lines=lines, by_week=by_week, categories=OPTIONAL,
         chart=chart.draw(lines) if lines else None, parts=chart.PARTS,
         fault={"field": fault.field, "sentence": gettext(fault.sentence)} if fault else None,
-        first=request.args.get("from") or (found and found.first), last=request.args.get("to") or (found and found.last),
+        first=found.first if found else request.args.get("from"), last=found.last if found else request.args.get("to"),
         periods=[(days, now - timedelta(days=days - 1), now) for days in PERIODS],
     )
