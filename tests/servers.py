@@ -191,12 +191,13 @@ def _as_postgres(folder: Path, *command: str) -> None:
 
 
 @contextmanager
-def postgres(durable: bool = False) -> Iterator[Postgres]:
+def postgres(own: bool = False, durable: bool = False) -> Iterator[Postgres]:
     """A PostgreSQL of our own for as long as the context lasts, or the one that POORT_TEST_POSTGRES_URL names.
 
-    `durable` waits for the disk as a real server does; the tests' default does not, no test cuts the power.
+    `own`: it has to be ours, to be stopped. `durable` waits for the disk as a real server does; the tests' default
+    does not, no test cuts the power.
     """
-    named = os.environ.get("POORT_TEST_POSTGRES_URL")
+    named = None if own else os.environ.get("POORT_TEST_POSTGRES_URL")
     if named:
         server = Postgres(named.replace("postgresql+psycopg://", "postgresql://"))
         try:
