@@ -58,7 +58,7 @@ def _metrics_folder() -> str:
 # Before prometheus_client is imported: it looks once.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
 
-# What does not change with our code is imported here, once: the workers share its memory, and start in a third of the time.
+# What does not change with our code is imported here, once: the workers share its memory and start sooner.
 for _name in ("flask_migrate", "flask_security", "marshmallow", "prometheus_client.multiprocess", "user_agents.parsers",
               "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "pysqlite3", "brotli"):
     importlib.import_module(_name)

@@ -6,6 +6,7 @@ exceptions are shown as types and places in the code, without their message and 
 is searched for what looks like an address, an e-mail address, a URL with a query, an id or a token.
 """
 
+import ipaddress
 import logging
 import re
 import sys
@@ -32,17 +33,28 @@ _PRIVATE = (
     (re.compile(r"(?<![\w.])/[^\s?\"']*\?[^\s\"']+"), "[path]"),
     (re.compile(r"[\w-]{20,}\.[\w-]{20,}"), "[token]"),
     (re.compile(r"\b[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\b"), "[id]"),
-    (re.compile(r"\b(?!127\.0\.0\.1\b)\d{1,3}(\.\d{1,3}){3}\b"), "[address]"),
-    (re.compile(r"(?<![\w:])(?!::1\b)(?=[0-9a-fA-F:]*:[0-9a-fA-F]*:)[0-9a-fA-F:]+[0-9a-fA-F]"), "[address]"),
     (re.compile(r"Mozilla/\d.*"), "[user agent]"),
 )
+
+
+_LIKE_AN_ADDRESS = re.compile(r"[0-9a-fA-F:.]*[:.][0-9a-fA-F:.]*")
 
 
 def redacted(text: str) -> str:
     """The text without what looks like somebody's."""
     for pattern, instead in _PRIVATE:
         text = pattern.sub(instead, text)
-    return text
+    return _LIKE_AN_ADDRESS.sub(lambda found: "[address]" if _is_address(found[0]) else found[0], text)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an IP address, perhaps with a port, other than the machine's own."""
+    for part in (text.strip("."), text.rpartition(":")[0]):
+        try:
+            return not ipaddress.ip_address(part).is_loopback
+        except ValueError:
+            continue
+    return False
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -62,7 +62,7 @@ class Visitors:
     def _visit(self, number: int) -> None:
         chance, line = random.Random(number), _Line(self._server.port)
         while not self._done.is_set():
-            decision = body(**chance.choice(BODIES))  # type: ignore[arg-type]  # keyword arguments of several types
+            decision = body(**chance.choice(BODIES))
             until = time.monotonic() + PATIENCE
             while not self._decide(line, decision) and time.monotonic() < until:
                 time.sleep(0.02)
