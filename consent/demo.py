@@ -1,4 +1,4 @@
-"""The demo: the sites of the `journeys` profile, a shop with the same trackers, an owner, and what stands in for trackers.
+"""The demo: the sites of the `journeys` profile, a shop with the same trackers, its owner, and stand-ins for trackers.
 
 Loading it again changes nothing that is there already.
 """
@@ -121,5 +121,5 @@ def seconds(duration: str) -> int | None:
     if duration in ("session", "persistent"):
         return None if duration == "session" else SECONDS["Y"]
     date, _, time = duration.removeprefix("P").partition("T")
-    parts = [("", part) for part in re.findall(r"(\d+)([A-Z])", date)] + [("T", part) for part in re.findall(r"(\d+)([A-Z])", time)]
-    return sum(int(number) * SECONDS[prefix + unit] for prefix, (number, unit) in parts)
+    days, clock = (re.findall(r"(\d+)([A-Z])", part) for part in (date, time))
+    return sum(int(n) * SECONDS[unit] for n, unit in days) + sum(int(n) * SECONDS[f"T{unit}"] for n, unit in clock)

@@ -41,7 +41,8 @@ def _secured(page: Response) -> Response:
     """Nothing from elsewhere, nothing inline: what the banner has to live with on a strict site."""
     nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
     page.headers["Content-Security-Policy"] = headers.policy(
-        script_src=f"'self'{nonce}", img_src="'self'", frame_src="'self'", form_action="'none'", frame_ancestors="'self'")
+        script_src=f"'self'{nonce}", img_src="'self'", frame_src="'self'", form_action="'none'",
+        frame_ancestors="'self'")
     return page
 
 
@@ -93,7 +94,8 @@ def stand_in_for(tracker: str, kind: str) -> ResponseReturnValue:
 
 
 def _script(row: dict[str, Any]) -> Response:
-    return Response(render_template("demo/stand-in.js", me=stand_in(row)), content_type="text/javascript; charset=utf-8")
+    script = render_template("demo/stand-in.js", me=stand_in(row))
+    return Response(script, content_type="text/javascript; charset=utf-8")
 
 
 def _frame(row: dict[str, Any]) -> Response:
