@@ -43,7 +43,10 @@ CHILDREN = site("children", audience="children")
 ENGLISH = site("english", default_language="en", languages=["en"])
 RENEWED = site("renewed")
 OTHER = site("other-test")
-ALL = (SHOP, HOST_ONLY, IMMEDIATE, CHILDREN, ENGLISH, RENEWED, OTHER)
+OVERTAKEN = site("overtaken")
+MARKUP_NAME = "<img src=x onerror=hacked=1></script>{reopen}"
+MARKUP = site("markup", controller={**SHOP["controller"], "name": MARKUP_NAME})
+ALL = (SHOP, HOST_ONLY, IMMEDIATE, CHILDREN, ENGLISH, RENEWED, OTHER, OVERTAKEN, MARKUP)
 
 
 def home(key: str) -> str:
