@@ -14,6 +14,7 @@ PARTS = ("accept_all", "custom", "necessary_only", "ignored")
 _TOP, _FLOOR = 4.0, 90.0  # where the largest and the smallest value stand
 _WIDEST = 8.0
 _LABELS = 6
+_STEPS = (10, 12, 14, 16, 20, 24, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Bar:
     x: str
     width: str
     middle: str
-    labelled: bool
+    label: str  # the class of its label: none on narrow screens for every second one
     pieces: tuple[Piece, ...]
 
 
@@ -51,26 +52,26 @@ def draw(lines: Sequence[Line]) -> Chart:
     top = ceiling(max(sum(_values(line)) for line in lines))
     slot = 100 / len(lines)
     every = -(-len(lines) // _LABELS)
-    bars = tuple(_bar(line, number, slot, top, number % every == 0) for number, line in enumerate(lines))
+    labels = ["" if number % every else "often" if number % (2 * every) else "always" for number in range(len(lines))]
+    bars = tuple(_bar(line, number, slot, top, labels[number]) for number, line in enumerate(lines))
     values = (0, top // 2, top) if top > 1 else (0, top)
     return Chart(bars, tuple((_per_cent(_height(value, top)), value) for value in values))
 
 
 def ceiling(largest: int) -> int:
     """The round number at the top of the axis; its half is a whole number too, from 2 on."""
-    power = 1
-    while True:
-        for step in (1, 2, 4, 6, 8):
-            if step * power >= largest:
-                return step * power
-        power *= 10
+    small = next((number for number in (1, 2, 4, 6, 8) if number >= largest), None)
+    if small:
+        return small
+    power = 10 ** (len(str(largest)) - 2)
+    return next(step * power for step in _STEPS if step * power >= largest)
 
 
 def _values(line: Line) -> list[int]:
     return [getattr(line, part) for part in PARTS]
 
 
-def _bar(line: Line, number: int, slot: float, top: int, labelled: bool) -> Bar:
+def _bar(line: Line, number: int, slot: float, top: int, label: str) -> Bar:
     width = min(slot * 0.8, _WIDEST)
     middle = slot * (number + 0.5)
     pieces, under = [], 0
@@ -79,7 +80,7 @@ def _bar(line: Line, number: int, slot: float, top: int, labelled: bool) -> Bar:
             y = _height(under + value, top)
             pieces.append(Piece(part, _per_cent(y), _per_cent(_height(under, top) - y)))
         under += value
-    return Bar(line, _per_cent(middle - width / 2), _per_cent(width), _per_cent(middle), labelled, tuple(pieces))
+    return Bar(line, _per_cent(middle - width / 2), _per_cent(width), _per_cent(middle), label, tuple(pieces))
 
 
 def _height(value: int, top: int) -> float:

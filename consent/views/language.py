@@ -50,7 +50,7 @@ def in_language(other: str) -> str:
 
 def share(part: float | None) -> str:
     """A part of one as a percentage; a dash when there is nothing to take a part of."""
-    return "–" if part is None else str(format_percent(part, "#,##0.# %"))
+    return "–" if part is None else str(format_percent(part, "#,##0.#%"))
 
 
 def country(code: str) -> str:
