@@ -30,7 +30,7 @@ ACTIONS = ("accept_all", "necessary_only", "custom", "withdraw")
 SOURCES = ("banner", "settings", "api")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
+PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
 
 
 class Refused(Exception):
@@ -101,7 +101,7 @@ class Identifier(fields.UUID):
 
 
 def _page_group(value: str) -> None:
-    if not _PAGE_GROUP.fullmatch(value):
+    if not PAGE_GROUP.fullmatch(value):
         raise ValidationError("Use 1 to 64 letters, digits, hyphens and underscores.")
 
 
