@@ -99,6 +99,7 @@ class Internet:
     _served: dict[tuple[str, str], tuple[Answer, float]] = field(default_factory=dict)
     _log: list[Request] = field(default_factory=list)
     _faults: list[Fault] = field(default_factory=list)
+    _conversations: set[asyncio.Task[None] | None] = field(default_factory=set)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
 
@@ -190,13 +191,20 @@ class Internet:
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._hang_up(server))
         self._loop.close()
 
+    async def _hang_up(self, server: asyncio.Server) -> None:
+        server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The loop itself keeps no hold on a task that waits.
+        task = asyncio.current_task()
+        self._conversations.add(task)
         try:
             while True:
                 request = await read_request(reader)
@@ -205,6 +213,8 @@ class Internet:
                 await writer.drain()
         except (ConnectionDropped, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             writer.transport.abort()
+        finally:
+            self._conversations.discard(task)
 
     async def _answer(self, request: Request) -> Answer:
         served = self._served.get((request.host, urlsplit(request.path).path))
@@ -282,10 +292,13 @@ async def pass_on(request: Request, port: int | None) -> Answer:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     headers = {**request.headers, "connection": "close", "x-forwarded-for": address(request)}
     lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + request.body)
-    raw = await reader.read()
-    writer.close()
-    return parse_answer(raw)
+    try:
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + request.body)
+        return parse_answer(await reader.read())
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def address(request: Request) -> str:
