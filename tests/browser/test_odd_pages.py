@@ -160,7 +160,7 @@ def test_a_page_in_the_background_is_counted_when_it_is_seen(net: Internet, visi
     visitor.open(pages.shop(net), banner=True)
     visitor.quiet()
     assert net.requests(path="/v1/sites/shop-test/events") == []
-    visitor.page.evaluate("window.seen = true; document.dispatchEvent(new Event('visibilitychange'))")
+    visitor.page.evaluate("window.seen = true; document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
     assert wait_until(lambda: len(net.requests(path="/v1/sites/shop-test/events")) == 1)
 
 
