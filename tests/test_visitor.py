@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from consent import versions
 from consent.receipts import Keyring, Receipt
+from consent.views.lifetimes import in_words
 from tests.conftest import KEY
 from tests.shop import body
 
@@ -148,3 +149,18 @@ class TestDeclaration:
     def test_an_unknown_site_is_404(self, client: FlaskClient, app: Flask) -> None:
         assert client.get("/v1/sites/nobody/declaration").status_code == 404
         assert client.get("/me/nobody").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("duration", "nl", "en"),
+    [
+        ("P2Y", "2 jaar", "2 years"),
+        ("P1M", "1 maand", "1 month"),
+        ("P7D", "7 dagen", "7 days"),
+        ("PT1H30M", "1 uur, 30 minuten", "1 hour, 30 minutes"),
+        ("session", "tot je de browser sluit", "until you close the browser"),
+        ("persistent", "tot je het wist", "until you delete it"),
+    ],
+)
+def test_a_lifetime_is_in_the_reader_s_words(duration: str, nl: str, en: str) -> None:
+    assert (in_words(duration, "nl"), in_words(duration, "en")) == (nl, en)
