@@ -3,21 +3,23 @@
 import { asked, config, gpc, text, wordsOf } from "./config.js";
 import { button, h, link } from "./dom.js";
 
-export const heading = (label) => h("h2", { id: "poort-title", tabindex: -1 }, label);
-export const policyLink = () => config.controller.policy_url && [" ", link(config.controller.policy_url, text("policy"))];
-
 // B4: one parent, one class, nothing to tell them apart but their words.
-export const choiceButtons = () => [
-  button("accept-all", text("accept_all"), { id: "poort-accept-all" }),
-  button("necessary-only", text("necessary_only"), { id: "poort-reject-all" }),
+const choices = (look) => [
+  button("accept-all", text("accept_all"), { id: "poort-accept-all", class: look }),
+  button("necessary-only", text("necessary_only"), { id: "poort-reject-all", class: look }),
 ];
 
-export const firstLayer = () => [
+// What both layers have: a heading, a text with the policy, the GPC sentence, and buttons that are always in sight.
+export const layer = (title, intro, body, look, ...more) => [
+  h("div", { class: "head" }, h("h2", { id: "poort-title", tabindex: -1 }, title), look && button("close", text("close"), { class: look })),
   h("div", { class: "text" },
-    heading(text("title")),
-    h("p", { id: "poort-text" }, text("intro")),
-    h("ul", {}, asked().map(wordsOf).map(({ name, purpose }) => h("li", {}, h("b", {}, name), " " + purpose))),
+    h("p", { id: "poort-text" }, intro, link(config.controller.policy_url, text("policy"))),
     gpc() && h("p", {}, text("gpc")),
-    h("p", {}, text("change"), policyLink())),
-  h("div", { class: "actions" }, choiceButtons(), button("preferences", text("preferences"), { class: "quiet" })),
+    body),
+  config.ask && h("div", { class: "actions" }, choices(look), more),
 ];
+
+export const firstLayer = () => layer(text("title"), text("intro"), [
+  h("ul", {}, asked().map(wordsOf).map(({ name, purpose }) => h("li", {}, h("b", {}, name), " " + purpose))),
+  h("p", {}, text("change")),
+], "", button("preferences", text("preferences"), { class: "quiet" }));

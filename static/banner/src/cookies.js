@@ -1,20 +1,17 @@
 // First-party cookies: read, set, delete.
 
-const all = () => {
+const pairs = () => {
   try {
-    return document.cookie.split("; ").map((pair) => {
-      const at = pair.indexOf("=");
-      return [pair.slice(0, at), pair.slice(at + 1)];
-    });
+    return document.cookie.split("; ");
   } catch {
     return []; // a sandboxed page has none
   }
 };
 
-export const names = () => all().map(([name]) => name);
+export const names = () => pairs().map((pair) => pair.split("=")[0]);
 
 // The different values of the cookies of one name.
-export const valuesOf = (wanted) => [...new Set(all().filter(([name]) => name === wanted).map(([, value]) => value))];
+export const valuesOf = (name) => [...new Set(pairs().filter((pair) => pair.startsWith(name + "=")).map((pair) => pair.slice(name.length + 1)))];
 
 export const setCookie = (name, value, rest) => {
   try {
@@ -22,13 +19,10 @@ export const setCookie = (name, value, rest) => {
   } catch {}
 };
 
-// Every value with what comes after it joined on: ["a", "b"] gives "a.b", "b".
-const parents = (host) => host.split(".").map((_, at, parts) => parts.slice(at).join("."));
-
-// "/a/b" gives "/", "/a", "/a/", "/a/b", "/a/b/".
-const paths = () => location.pathname.split("/").reduce((found, part) =>
-  part ? [...found, found[found.length - 1] + part, found[found.length - 1] + part + "/"] : found, ["/"]);
+// "www.shop.example" gives itself, "shop.example", "example"; "/a/b" gives "/", "/a", "/a/", "/a/b".
+const domains = () => location.hostname.split(".").map((_, at, parts) => parts.slice(at).join("."));
+const paths = () => location.pathname.match(/\/|[^/]+/g).map((_, at, parts) => parts.slice(0, at + 1).join(""));
 
 // A page is not told the domain and path of a cookie: try them all.
-export const expire = (doomed) => doomed.forEach((name) => ["", ...parents(location.hostname)].forEach((domain) =>
+export const expire = (doomed) => doomed.forEach((name) => ["", ...domains()].forEach((domain) =>
   paths().forEach((path) => setCookie(name, "", `;Max-Age=0;Path=${path}${domain && ";Domain=" + domain}`))));

@@ -2,10 +2,10 @@
 
 export const h = (name, attributes, ...children) => {
   const node = document.createElement(name);
-  for (const key in attributes) if (attributes[key] != null && attributes[key] !== false) node.setAttribute(key, attributes[key]);
+  for (const key in attributes) node.setAttribute(key, attributes[key]);
   node.append(...children.flat(2).filter(Boolean));
   return node;
 };
 
 export const button = (hook, label, attributes) => h("button", { type: "button", "data-poort": hook, ...attributes }, label);
-export const link = (href, label, away) => h("a", { href, ...(away && { target: "_blank", rel: "noopener noreferrer" }) }, label);
+export const link = (href, label, attributes) => href && [" ", h("a", { href, ...attributes }, label)];

@@ -1,106 +1,70 @@
 // The second layer: a switch per category and per tracker, and all that there is to know of each (C1-C7).
 
-import { choiceButtons, heading, policyLink } from "./banner.js";
-import { config, forChildren, gpc, language, needsConsent, purposeOf, text, wordsOf } from "./config.js";
+import { layer } from "./banner.js";
+import { config, language, needsConsent, purposeOf, text, wish, wordsOf } from "./config.js";
 import { button, h, link } from "./dom.js";
 import { decision, saysYes, saysYesTo } from "./state.js";
 
-const LONG = { Y: "year", M: "month", W: "week", D: "day", H: "hour", S: "second" };
+const UNITS = { Y: "year", M: "month", W: "week", D: "day", H: "hour", m: "minute", S: "second" };
 
-// "P1Y6M", "PT30M", "session", "persistent": M is a month before the T and a minute after it.
-const duration = (value) => {
-  const [date, time = ""] = value.split("T");
-  const parts = (from, month) => [...from.matchAll(/(\d+)([YMWDHS])/g)].map(([, count, unit]) =>
-    new Intl.NumberFormat(language(), { style: "unit", unit: (unit === "M" && month) || LONG[unit], unitDisplay: "long" }).format(count));
-  return /^P/.test(value) ? [...parts(date), ...parts(time, "minute")].join(" ") : text(value);
-};
+// "P1Y6M", "PT30M", "session", "persistent"; an M is a month before the T, a minute after it.
+const duration = (value) => value.replace(/T(.*)M/, "$1m").match(/\d+\w/g)?.map((part) =>
+  new Intl.NumberFormat(language(), { style: "unit", unit: UNITS[part.slice(-1)], unitDisplay: "long" }).format(parseInt(part)),
+).join(" ") || text(value);
 
-const country = (code) => {
-  try {
-    return new Intl.DisplayNames(language(), { type: "region" }).of(code);
-  } catch {
-    return code;
-  }
-};
-
+const country = (code) => code && new Intl.DisplayNames(language(), { type: "region" }).of(code);
 const date = (value) => new Date(value).toLocaleDateString(language(), { dateStyle: "long" });
 
-const toggle = (hook, label, checked, locked) => h("label", {}, label,
-  h("input", { type: "checkbox", role: "switch", "data-poort": hook, ...(checked && { checked: "" }), ...(locked && { disabled: "" }) }));
+const toggle = (hook, label, on, locked) => h("label", {}, label, h("input", {
+  type: "checkbox", role: "switch", "data-poort": hook, ...(on && { checked: "" }), ...(locked && { disabled: "" }),
+}));
 
 const kept = ({ cookies, storage }) => [
-  ...cookies.map(({ name, duration: lasts, domain }) => [domain ? `${name}, ${domain}` : name, lasts]),
-  ...storage.map(({ name, kind }) => [name, kind === "local" ? "persistent" : "session"]),
-].map(([name, lasts]) => `${name} (${duration(lasts)})`).join("; ");
+  ...cookies.map(({ name, duration: lasts, domain }) => [domain ? `${name} (${domain})` : name, lasts]),
+  ...storage.map(({ name, kind }) => [name, kind === "local" ? "persistent" : kind]),
+].map(([name, lasts]) => `${name} ${duration(lasts)}`).join(", ");
 
-const about = (tracker) => [
+const trackerRow = (tracker) => h("li", {},
+  needsConsent(tracker) ? toggle("tracker-" + tracker.id, tracker.name, saysYes(tracker), !config.ask) : h("b", {}, tracker.name),
   h("p", {}, purposeOf(tracker)),
+  tracker.exempt && h("p", {}, text("exempt")),
   h("small", {},
     [tracker.vendor, country(tracker.country), text("role_" + tracker.role)].filter(Boolean).join(", ") + ". ",
     tracker.transfer && text("transfer") + " ",
-    kept(tracker) && `${text("cookies")} ${kept(tracker)}. `,
-    tracker.policy_url && link(tracker.policy_url, text("vendor_policy", { vendor: tracker.vendor }), true)),
-];
-
-const trackerRow = (tracker) => h("li", {},
-  needsConsent(tracker)
-    ? toggle("tracker-" + tracker.id, tracker.name, saysYes(tracker.id), forChildren())
-    : h("b", {}, tracker.name),
-  tracker.exempt && h("p", {}, text("exempt")),
-  about(tracker));
-
-const trackersOf = (category) => config.trackers.filter((one) => one.category === category.id);
-
-const categorySwitch = ({ id, asked }, name) => {
-  if (id === "necessary") return toggle("category-" + id, [name, h("i", {}, text("always_on"))], true, true);
-  return asked ? toggle("category-" + id, name, saysYesTo(id), forChildren()) : name;
-};
+    kept(tracker) && `${text("cookies")} ${kept(tracker)}.`,
+    link(tracker.policy_url, text("vendor_policy", tracker), { target: "_blank", rel: "noopener" })));
 
 const section = (category) => {
+  const { id, asked } = category;
   const { name, purpose } = wordsOf(category);
-  return h("fieldset", {},
-    h("legend", {}, categorySwitch(category, name)),
+  const trackers = config.trackers.filter((one) => one.category === id);
+  const locked = id === "necessary";
+  const label = locked ? [name, h("i", {}, text("always_on"))] : name;
+  return (locked || trackers.length) && h("fieldset", {},
+    h("legend", {}, locked || asked ? toggle("category-" + id, label, locked || saysYesTo(id), locked || !config.ask) : label),
     h("p", {}, purpose),
-    h("ul", {}, trackersOf(category).map(trackerRow)));
+    h("ul", {}, trackers.map(trackerRow)));
 };
 
-const listed = (category) => category.id === "necessary" || trackersOf(category).length;
+const history = ({ t, v, r }) => h("small", {},
+  text("version", { version: config.version, date: date(config.published_at) }),
+  t && " " + text("decided", { version: v, date: date(t * 1e3), record: r }));
 
-const facts = () => {
-  const one = decision();
-  return h("small", { class: "facts" },
-    text("version", { version: config.version, date: date(config.published_at) }), " ",
-    one?.t && text("decided", { version: one.v, date: date(one.t * 1e3), record: one.r }));
-};
+export const secondLayer = () => layer(text("reopen"), text("settings_intro"), [
+  config.audience === "children" && h("p", {}, text("child")),
+  config.categories.map(section),
+  history(decision() || {}),
+], "quiet",
+button("save", text("save")),
+decision() && button("withdraw", text("withdraw"), { class: "quiet" }));
 
-const actions = () => (config.ask ? [
-  button("save", text("save")),
-  choiceButtons().map((one) => (one.classList.add("quiet"), one)),
-  decision() && button("withdraw", text("withdraw"), { class: "quiet" }),
-] : []);
-
-export const secondLayer = () => [
-  h("div", { class: "text" },
-    button("close", text("close"), { class: "quiet" }),
-    heading(text("reopen")),
-    h("p", { id: "poort-text" }, text("settings_intro"), policyLink()),
-    forChildren() && h("p", {}, text("child")),
-    gpc() && h("p", {}, text("gpc")),
-    config.categories.filter(listed).map(section),
-    facts()),
-  h("div", { class: "actions" }, actions()),
-];
-
-// The switches as they stand: choices per category, and the trackers that differ from theirs (C5).
+// The switches as they stand: what is stored is what is shown (C5).
 export const shown = (dialog) => {
   const on = (hook) => !!dialog.querySelector(`[data-poort="${hook}"]`)?.checked;
-  const choices = Object.fromEntries(config.categories.map(({ id }) => [id, on("category-" + id)]));
-  const differ = config.trackers.filter((one) => needsConsent(one) && on("tracker-" + one.id) !== choices[one.category]);
-  return { choices, trackers: Object.fromEntries(differ.map(({ id }) => [id, on("tracker-" + id)])) };
+  return wish((id) => on("category-" + id), (one) => on("tracker-" + one.id));
 };
 
-// A category's switch takes its trackers along; a tracker's own switch moves nothing else.
+// A category's switch takes its trackers along; a tracker's own moves nothing else.
 export const follow = (input) => {
-  if (!input.dataset.poort.startsWith("category-")) return;
-  input.closest("fieldset").querySelectorAll("li input").forEach((one) => (one.checked = input.checked));
+  if (/^c/.test(input.dataset.poort)) input.closest("fieldset").querySelectorAll("li input").forEach((one) => (one.checked = input.checked));
 };

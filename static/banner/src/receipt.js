@@ -49,6 +49,5 @@ export const write = (receipt) => {
   if (valuesOf(NAME).some((token) => token !== receipt.token)) forget();
   const domain = config.cookie_domain;
   const within = domain && ("." + location.hostname).endsWith("." + domain);
-  const rest = `;Max-Age=${Math.round(receipt.e - now(receipt))};Path=/${within ? ";Domain=" + domain : ""}`;
-  setCookie(NAME, receipt.token, rest);
+  setCookie(NAME, receipt.token, `;Max-Age=${Math.round(receipt.e - now(receipt))};Path=/${within ? ";Domain=" + domain : ""}`);
 };

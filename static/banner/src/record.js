@@ -1,19 +1,22 @@
 // A decision: kept here, sent to the server till it is recorded, once.
 
-import { asked, call, config, gpc, language, pageGroup } from "./config.js";
+import { asked, call, config, gpc, language, pageGroup, post, table } from "./config.js";
 import { forget, parse, recall, remember, write } from "./receipt.js";
-import { decision, read, refuse, trusted } from "./state.js";
+import { decision, read, refuse } from "./state.js";
 import { close, say } from "./surface.js";
 import { settle } from "./update.js";
 
-let sending;   // the id that is on its way
+let sending;
 let checking;
-let spoken;    // the visitor decided on this page, so is told how it went
+let spoken; // the visitor decided on this page, so is told how it went
 let tries = 0;
 let timer;
 
-const uuid = () => crypto.randomUUID?.() || "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
-  (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16));
+// Version 4, from 122 random bits (G2); crypto.randomUUID is not there on plain http.
+const uuid = () => "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replace(/[x8]/g, (place) => {
+  const [byte] = crypto.getRandomValues(new Uint8Array(1));
+  return (place > 7 ? 8 + (byte % 4) : byte % 16).toString(16);
+});
 
 const later = () => {
   clearTimeout(timer);
@@ -21,21 +24,18 @@ const later = () => {
 };
 
 // Everything on is accept_all, everything off a refusal, and only the rest is custom.
-const actionOf = (on, trackers, withdrawing) => {
-  if (Object.keys(trackers).length) return "custom";
-  if (on.length === asked().length) return "accept_all";
-  if (on.length) return "custom";
-  return withdrawing ? "withdraw" : "necessary_only";
+const actionOf = (choices, trackers, refusal) => {
+  const on = asked().filter((one) => choices[one.id]).length;
+  if (Object.keys(trackers).length || (on && on < asked().length)) return "custom";
+  return on ? "accept_all" : refusal;
 };
 
-export const choose = ({ choices, trackers = {} }, source, withdrawing) => {
+export const choose = ({ choices, trackers }, source, refusal = "necessary_only") => {
   if (!config.ask) return;
-  const on = asked().map(({ id }) => id).filter((id) => choices[id]);
-  const action = actionOf(on, trackers, withdrawing);
-  const yes = (id) => action === "accept_all" || on.includes(id);
+  const action = actionOf(choices, trackers, refusal);
   const pending = {
-    id: uuid(), visitor: decision()?.p || uuid(), version: config.version, action,
-    choices: { functional: yes("functional"), analytics: yes("analytics"), marketing: yes("marketing") },
+    id: uuid(), visitor: decision().p || uuid(), version: config.version, action,
+    choices: table(config.categories.slice(1), ({ id }) => action === "accept_all" || !!choices[id]),
     trackers, source, language: language(), gpc: gpc(), page_group: pageGroup(),
   };
   // What is refused altogether is refused at once, for the site's servers and other hosts of its domain too.
@@ -43,8 +43,7 @@ export const choose = ({ choices, trackers = {} }, source, withdrawing) => {
   remember({ ...recall(), pending });
   spoken = true;
   close();
-  refresh();
-  send();
+  wake();
 };
 
 const adopt = (token) => {
@@ -55,47 +54,42 @@ const adopt = (token) => {
   if (spoken) say("saved");
 };
 
-// The server will not have it, now or later: the visitor is asked again.
-const drop = () => {
-  const { pending, ...rest } = recall();
-  remember(rest);
-  say("failed");
-};
-
-const post = async (body) => {
+const deliver = async (body) => {
   try {
-    const answer = await call("consents", { method: "POST", body: JSON.stringify(body), keepalive: true });
+    const answer = await post("consents", body);
     return { status: answer.status, ...(answer.ok && (await answer.json())) };
   } catch {
     return {}; // down, slow, or not in our words
   }
 };
 
-// As text/plain, so that no preflight is needed. One at a time: the order of decisions is the order of records.
-export const send = async () => {
+// One at a time: the order of decisions is the order of records.
+const send = async () => {
   const { pending } = recall();
   if (!pending || sending) return;
   sending = true;
-  const { status, receipt } = await post(pending);
+  const { status, receipt } = await deliver(pending);
   sending = false;
   if (recall().pending?.id !== pending.id) return send();
+  // What the server will not have, now or later, is asked again.
+  const refused = status >= 400 && status < 500 && status !== 408 && status !== 429;
   if (receipt) adopt(receipt);
-  else if (status >= 400 && status < 500 && status !== 408 && status !== 429) drop();
-  else {
+  else if (refused) {
+    remember({ ...recall(), pending: null });
+    say("failed");
+  } else {
     if (spoken) say("offline");
     later();
   }
-  refresh();
+  refresh(refused);
 };
 
 const check = async ({ token }) => {
   if (checking) return;
   checking = true;
   try {
-    const answer = await call("gate", { headers: { "Poort-Receipt": token } });
-    const { trackers } = await answer.json();
-    const bad = Object.values(trackers).some(({ reason }) => /^(bad_receipt|wrong_site)$/.test(reason));
-    if (bad) refuse(token);
+    const { trackers } = await (await call("gate", { headers: { "Poort-Receipt": token } })).json();
+    if (Object.values(trackers).some(({ reason }) => /^(bad_receipt|wrong_site)$/.test(reason))) refuse(token);
     else remember({ ...recall(), receipt: token });
     checking = false;
     refresh();
@@ -105,9 +99,9 @@ const check = async ({ token }) => {
   }
 };
 
-export const refresh = () => {
+export const refresh = (again) => {
   const doubted = read();
-  settle();
+  settle(again);
   if (doubted) check(doubted);
 };
 
@@ -120,5 +114,5 @@ export const wake = () => {
 // A new page writes the cookie anew, so that a browser that shortens its life does not forget.
 export const begin = () => {
   wake();
-  if (trusted()) write(trusted());
+  if (decision().token) write(decision());
 };

@@ -1,7 +1,7 @@
 // The one place on the page that is ours: the dialog, the button that opens it again, the spoken status. And the focus.
 
 import { firstLayer } from "./banner.js";
-import { config, direction, language, text } from "./config.js";
+import { config, language, text } from "./config.js";
 import { button, h } from "./dom.js";
 import { secondLayer } from "./panel.js";
 import css from "./poort.css";
@@ -9,49 +9,47 @@ import css from "./poort.css";
 export let dialog;
 export let origin; // "banner" or "settings": which of the two the visitor came by
 
-let root, reopen, status, layer, opener, fade;
+let root, reopen, status, opener, fade;
 const room = new CSSStyleSheet();
-
-const mount = () => {
-  if (!root) {
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(css);
-    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet, room];
-    root = h("div", { id: "poort", role: "region" }, (status = h("p", { role: "status" })));
-  }
-  root.lang = language();
-  root.dir = direction();
-  root.setAttribute("aria-label", text("reopen"));
-  keep();
-};
 
 // A page that exchanges its body takes us along.
 export const keep = () => {
   if (root && !root.isConnected) document.body?.prepend(root);
 };
 
+const mount = () => {
+  if (!root) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet, room];
+    status = h("p", { role: "status" });
+    reopen = button("reopen", text("reopen"));
+    const lang = language();
+    root = h("div", { id: "poort", role: "region", lang, dir: /^(ar|fa|he|ur)/.test(lang) ? "rtl" : "ltr", "aria-label": text("reopen") }, status);
+  }
+  keep();
+};
+
 // D1: on every page where there is something to choose.
 export const dock = () => {
   if (dialog || !config.ask) return;
   mount();
-  reopen ??= button("reopen", "");
-  reopen.textContent = text("reopen");
-  root.append(reopen);
+  if (!reopen.isConnected) root.append(reopen); // to move it would take its focus away
 };
 
-// N3: the page can scroll clear of the dialog. More height only where there is height to scroll, or nothing jumps.
+// N3: the page can scroll clear of the dialog. More height only where there is height to scroll, or the page would jump.
 const makeRoom = (more) => {
-  const high = dialog ? Math.ceil(innerHeight - dialog.getBoundingClientRect().top) : 0;
   const page = document.documentElement;
-  const below = more || page.scrollHeight > page.clientHeight ? `;padding-bottom:${high}px!important` : "";
-  room.replaceSync(high ? `html{scroll-padding-bottom:${high}px!important${below}}` : "");
+  const high = dialog && innerHeight - dialog.getBoundingClientRect().top;
+  const below = more || page.scrollHeight > page.clientHeight ? `padding-bottom:${high}px!important` : "";
+  room.replaceSync(high ? `html{scroll-padding-bottom:${high}px!important;${below}}` : "");
 };
 const watch = new ResizeObserver(() => makeRoom());
 
 document.addEventListener("focusin", ({ target, relatedTarget }) => {
   if (!dialog) return;
   if (dialog.contains(target)) {
-    if (relatedTarget && !dialog.contains(relatedTarget)) opener = relatedTarget;
+    if (!dialog.contains(relatedTarget)) opener = relatedTarget;
   } else if (target.getBoundingClientRect().bottom > dialog.getBoundingClientRect().top) {
     makeRoom(true);
     target.scrollIntoView({ block: "nearest" });
@@ -60,35 +58,28 @@ document.addEventListener("focusin", ({ target, relatedTarget }) => {
 
 export const open = (name, from) => {
   mount();
-  layer = name;
-  origin = from;
   const fresh = h("div", {
     id: "poort-banner", class: name, role: "dialog", "data-poort": "banner", "aria-labelledby": "poort-title", "aria-describedby": "poort-text",
   }, name === "panel" ? secondLayer() : firstLayer());
-  if (dialog) dialog.replaceWith(fresh);
-  else root.prepend(fresh);
+  dialog?.remove();
   dialog = fresh;
-  watch.disconnect();
+  origin = from;
+  root.prepend(dialog);
   watch.observe(dialog);
   if (name === "panel") dialog.querySelector("h2").focus();
-  reopen?.remove();
+  reopen.remove();
 };
 
 // Focus goes back to where it was, or to what opens the dialog again.
 export const close = () => {
   if (!dialog) return;
-  const focused = dialog.contains(document.activeElement);
+  const focused = dialog.matches(":focus-within");
   dialog.remove();
-  watch.disconnect();
-  dialog = layer = undefined;
+  dialog = undefined;
   makeRoom();
   dock();
-  if (focused) (opener?.isConnected ? opener : reopen)?.focus({ preventScroll: true });
-  opener = undefined;
+  if (focused) (opener?.isConnected ? opener : reopen).focus({ preventScroll: true });
 };
-
-export const isOpen = (name) => layer === name;
-export const focusOn = (hook) => dialog?.querySelector(`[data-poort="${hook}"]`)?.focus();
 
 // What went wrong stays to be read; what went well leaves.
 export const say = (key) => {

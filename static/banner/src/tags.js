@@ -3,38 +3,35 @@
 import { hasConsent, mayLoad } from "./state.js";
 
 const GATED = ":is([data-service],[data-category])";
-const WAITING = `:is(script[type="text/plain"],template,[data-src],[data-srcset],[data-href])${GATED}`;
-const MOVED = ["src", "srcset", "href"];
+const SCRIPTS = `script[type="text/plain"]${GATED}`;
+const OTHERS = `:is(template,[data-src],[data-srcset],[data-href])${GATED}:not(script)`;
 
-const tried = new WeakSet();
 const released = new Set(); // {nodes, blocked, dataset}: what stands in the page, and what to put back for it
 let running;
 
 const permitted = ({ dataset }) => (dataset.service ? mayLoad(dataset.service) : hasConsent(dataset.category));
-const isScript = (tag) => tag.localName === "script";
-const waiting = () => [...document.querySelectorAll(WAITING)].filter((tag) => !tried.has(tag) && permitted(tag));
+const next = (selector) => [...document.querySelectorAll(selector)].find(permitted);
 
 // Where a page enforces Trusted Types a script's text and address need a policy; a page that allows none keeps the script off.
 let policy;
 const trust = (kind, value) => {
   try {
-    policy ??= window.trustedTypes?.createPolicy("poort", { createScript: String, createScriptURL: String }) || {};
+    policy ??= trustedTypes.createPolicy("poort", { createScript: String, createScriptURL: String });
   } catch {
     policy = {};
   }
   return policy["create" + kind]?.(value) ?? value;
 };
 
-// A script runs when it is made anew; then it keeps its attributes, the nonce included.
+// A script runs when it is made anew; it keeps its attributes, the nonce included.
 const revive = (old) => {
   const script = document.createElement("script");
-  const { type, src } = old.dataset;
-  for (const { name, value } of old.attributes) if (!/^(type|src|data-src|data-type)$/.test(name)) script.setAttribute(name, value);
+  for (const { name, value } of old.attributes) if (!/^(data-)?(type|src)$/.test(name)) script.setAttribute(name, value);
+  const { type, src = old.getAttribute("src") } = old.dataset;
   if (type) script.type = type;
   script.nonce = old.nonce;
   script.async = old.hasAttribute("async");
-  const address = src || old.getAttribute("src");
-  if (address) script.src = trust("ScriptURL", address);
+  if (src) script.src = trust("ScriptURL", src);
   else script.text = trust("Script", old.text);
   return script;
 };
@@ -42,66 +39,63 @@ const revive = (old) => {
 const run = (old) => new Promise((done) => {
   const script = revive(old);
   script.onload = script.onerror = done;
-  old.replaceWith(script);
   released.add({ nodes: [script], dataset: old.dataset });
+  old.replaceWith(script);
   if (!script.src || script.async) done();
 });
 
-// Scripts run in the order of the document, each after the one before; the list is made anew, for they add tags themselves.
+// Scripts run in the order of the document, each after the one before; looked for anew each time, for they add tags themselves.
 const runScripts = async () => {
   if (running) return;
   running = true;
-  for (let tag; (tag = waiting().find(isScript));) {
-    tried.add(tag);
-    await run(tag).catch((error) => console.error(error));
+  for (let tag; (tag = next(SCRIPTS));) {
+    try {
+      await run(tag);
+    } catch (error) {
+      tag.remove();
+      console.error(error);
+    }
   }
   running = false;
 };
 
-// The scripts of a template wait like those of the page: in order, and for the same service.
+// The scripts of a template wait like those of the page: in order, and for the same consent.
 const unfold = (template) => {
   const content = document.importNode(template.content, true);
   for (const script of content.querySelectorAll(`script:not(${GATED})`)) {
-    if (script.type) script.dataset.type = script.type;
+    Object.assign(script.dataset, template.dataset, script.type && { type: script.type });
     script.type = "text/plain";
     if (script.text) script.text = trust("Script", script.text); // a copy's text is not trusted, not even to lie still
-    for (const key of ["service", "category"]) if (template.dataset[key]) script.dataset[key] = template.dataset[key];
   }
   released.add({ nodes: [...content.childNodes], blocked: template, dataset: template.dataset });
   template.replaceWith(content);
 };
 
-const load = (tag) => {
+const show = (tag) => {
   released.add({ nodes: [tag], blocked: tag.cloneNode(true), dataset: tag.dataset });
-  for (const name of MOVED) {
+  for (const name of ["src", "srcset", "href"]) {
     const value = tag.getAttribute("data-" + name);
-    tag.removeAttribute("data-" + name);
     if (value) tag.setAttribute(name, value);
+    tag.removeAttribute("data-" + name);
   }
 };
 
-// What may no longer be there leaves the page; a template keeps its place, should it be allowed again. A script that ran does
-// not run twice.
+// What may no longer be there leaves the page. A template keeps its place, should it be allowed again; but no script runs twice.
 const fold = (entry) => {
   const { nodes, blocked, dataset } = entry;
   released.delete(entry);
   if (blocked) {
-    const template = blocked.localName === "template" ? blocked : document.createElement("template");
-    if (template !== blocked) {
-      Object.assign(template.dataset, dataset);
-      template.content.append(blocked);
-    }
-    tried.delete(template);
-    nodes[0]?.before?.(template);
+    const template = document.createElement("template");
+    Object.assign(template.dataset, dataset);
+    template.content.append(blocked);
+    nodes[0]?.before(template);
   }
   nodes.forEach((node) => node.remove());
 };
 
 export const applyTags = () => {
+  if (document.readyState === "loading") return; // a script that is still being parsed has half its text
   [...released].filter((entry) => !permitted(entry)).forEach(fold);
-  for (let tag; (tag = waiting().find((one) => !isScript(one)));) {
-    tried.add(tag);
-    tag.localName === "template" ? unfold(tag) : load(tag);
-  }
+  for (let tag; (tag = next(OTHERS));) (tag.content ? unfold : show)(tag);
   runScripts();
 };

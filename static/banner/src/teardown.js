@@ -6,23 +6,20 @@ import { mayLoad } from "./state.js";
 
 // `*` stands for the rest of a name; nothing is found by a part of it.
 const fits = (name, pattern) => (pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern);
-const fitsAny = (name, rows) => rows.some((row) => fits(name, row.name));
 
-// A name that a tracker which may load has too stays.
-const only = (found, denied, granted) => found.filter((name) => fitsAny(name, denied) && !fitsAny(name, granted));
-
-// A cookie with a domain lives at the vendor's: a page can not delete it, and its own of that name is another.
-const cookiesOf = (trackers) => trackers.flatMap((one) => one.cookies).filter((row) => !row.domain);
-const keysOf = (trackers, kind) => trackers.flatMap((one) => one.storage).filter((row) => row.kind === kind);
+// The names that a refused tracker has, but for those that an allowed one has too.
+const doomed = (found, rowsOf) => {
+  const has = (name, allowed) => config.trackers.some((one) => mayLoad(one.id) === allowed && rowsOf(one).some((row) => fits(name, row.name)));
+  return found.filter((name) => has(name, false) && !has(name, true));
+};
 
 export const clean = () => {
-  const granted = config.trackers.filter(({ id }) => mayLoad(id));
-  const denied = config.trackers.filter(({ id }) => !mayLoad(id));
-  expire(only(names(), cookiesOf(denied), cookiesOf(granted)));
-  ["local", "session"].forEach((kind) => {
+  // A cookie with a domain lives at the vendor's: a page can not delete it, and its own of that name is another.
+  expire(doomed(names(), (one) => one.cookies.filter((row) => !row.domain)));
+  for (const kind of ["local", "session"]) {
     try {
       const storage = window[kind + "Storage"];
-      only(Object.keys(storage), keysOf(denied, kind), keysOf(granted, kind)).forEach((key) => storage.removeItem(key));
+      doomed(Object.keys(storage), (one) => one.storage.filter((row) => row.kind === kind)).forEach((key) => storage.removeItem(key));
     } catch {}
-  });
+  }
 };

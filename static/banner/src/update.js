@@ -1,72 +1,57 @@
 // Brings the page in line with the state: what may no longer be there goes, what may be there comes, and pages are told.
 
-import { call, config, language, pageGroup } from "./config.js";
-import { hasSaid, mayLoad, mustShow, state } from "./state.js";
-import { close, dialog, dock, open, origin } from "./surface.js";
+import { config, language, pageGroup, post, table } from "./config.js";
+import { decision, mayLoad, mustShow, state } from "./state.js";
+import { close, dock, open, origin } from "./surface.js";
 import { applyTags } from "./tags.js";
 import { clean } from "./teardown.js";
 
-let allowed;   // the ids of the trackers that could load till now; undefined before the first time
-let known;     // the state that pages were told last, as text
-let announced; // the decision that the data layer was told last
+let last;      // the state that pages were told last; undefined before the first time
+let announced; // the decision that pages were told last
 let counted;
-let dismissed; // the page hid the banner
 
 // An error in a page's listener is the page's own: the browser reports it and goes on.
-export const tell = (name, detail = state()) => window.dispatchEvent(new CustomEvent("poort:" + name, { detail }));
+export const tell = (name) => window.dispatchEvent(new CustomEvent("poort:" + name, { detail: state() }));
 
-const flags = (answers) => Object.fromEntries(Object.entries(answers).map(([id, { allow }]) => [id, allow]));
-
-const announce = ({ record, action, version, categories, trackers }) => {
-  if (!record || record === announced) return false;
+// One for each decision, and one on each page with a decision. True for a withdrawal.
+const announce = ({ record, action, version, categories }) => {
+  if (!record || record === announced) return;
   announced = record;
-  if (config.signals.data_layer) {
-    (window.dataLayer ||= []).push({ event: "poort_consent", action, version, categories, trackers: flags(trackers) });
-  }
+  const trackers = table(config.trackers, (one) => mayLoad(one.id));
+  if (config.signals.data_layer) (window.dataLayer ||= []).push({ event: "poort_consent", action, version, categories, trackers });
   return action === "withdraw";
 };
 
-const tearDown = () => {
-  const before = allowed;
-  allowed = config.trackers.map(({ id }) => id).filter(mayLoad);
-  const lost = before?.some((id) => !allowed.includes(id));
-  // On a new page too: what still ran when the choice was made may have written once more.
-  if (before ? lost : hasSaid()) clean();
-  return lost;
-};
+const essence = ({ record, categories, trackers }) => JSON.stringify([record, categories, trackers]);
 
 const update = () => {
-  const lost = tearDown();
+  const before = last;
+  last = state();
+  const lost = before && config.trackers.some(({ id }) => before.trackers[id].allow && !mayLoad(id));
+  // On a new page too: what still ran when the choice was made may have written once more.
+  if (before ? lost : decision()) clean();
   applyTags();
-  const now = state();
-  const before = known;
-  known = JSON.stringify({ ...now, decided_at: 0, expires_at: 0 });
-  const withdrawn = announce(now) || lost;
-  if (!before || before === known) return;
-  tell("change", now);
-  if (withdrawn) tell("withdrawn", now);
+  const withdrawn = announce(last) || lost;
+  if (!before || essence(before) === essence(last)) return;
+  tell("change");
+  if (withdrawn) tell("withdrawn");
 };
 
+// Once a page, and a page in the background shows nothing yet.
 const count = () => {
-  if (counted) return;
+  if (counted || document.hidden) return;
   counted = true;
   tell("shown");
-  const body = { type: "shown", version: config.version, language: language(), page_group: pageGroup() };
-  call("events", { method: "POST", body: JSON.stringify(body), keepalive: true }).catch(() => {});
+  post("events", { type: "shown", version: config.version, language: language(), page_group: pageGroup() }).catch(() => {});
 };
 
-// A page in the background shows nothing yet.
-export const ask = () => {
-  open("banner", "banner");
-  if (document.visibilityState === "visible") count();
-  else document.addEventListener("visibilitychange", count, { once: true });
-};
-
-// Asks what has to be asked, unless the page hid that; stops asking when another tab was answered.
-export const settle = (hidden) => {
-  dismissed ||= hidden;
+// Asks what has to be asked, once, or again when it went wrong; stops asking when another tab was answered.
+export const settle = (again) => {
   update();
-  if (!mustShow() || dismissed) origin === "banner" && close();
-  else if (!dialog) ask();
+  if (!mustShow()) origin === "banner" && close();
+  else if (!counted || again) {
+    open("banner", "banner");
+    count();
+  }
   dock();
 };
