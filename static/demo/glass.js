@@ -3,8 +3,7 @@
 
 import { one } from "./dom.js";
 import { showGate, showReceipt, showRecord, showRequests, showStored, tokenNow } from "./show.js";
-import { texts } from "./texts.js";
-import { note, observe, takeInline } from "./witness.js";
+import { observe, takeWords } from "./witness.js";
 
 const glass = one("#glass");
 const site = glass.dataset.site;
@@ -21,7 +20,7 @@ const answer = async (address) => {
 };
 
 const show = () => {
-  takeInline();
+  takeWords();
   showRequests();
   showStored();
   showReceipt();
@@ -39,15 +38,8 @@ const refresh = () => {
   }, 60);
 };
 
-const hear = (name, text) => addEventListener(`poort:${name}`, () => {
-  if (text) note({ at: performance.now(), kind: "choice", text });
-  refresh();
-});
-
-hear("ready");
-hear("shown", texts.shown);
-hear("change", texts.change);
-hear("withdrawn", texts.withdrawn);
+addEventListener("poort:ready", refresh);
+addEventListener("demo:heard", refresh);
 addEventListener("demo:stand-in", refresh);
 observe(site, refresh);
 refresh();

@@ -1,7 +1,7 @@
 // Puts what is known into the panel.
 
 import { element, one, say } from "./dom.js";
-import { stopwatch, texts } from "./texts.js";
+import { language, stopwatch, texts } from "./texts.js";
 import { asked, events, ranAt } from "./witness.js";
 
 const MEMORY = "poort";
@@ -84,13 +84,16 @@ const decoded = (token) => {
   return JSON.parse(new TextDecoder().decode(bytes));
 };
 
+const day = (seconds) => new Date(seconds * 1000).toLocaleDateString(language, { dateStyle: "long" });
+
 export const showReceipt = () => {
   const token = tokenNow();
   if (!token) return put(one(".receipt"), none(texts.no_cookie));
   const [claims, signature = ""] = token.split(".");
   const shown = element("p", { class: "token" }, element("span", {}, claims), ".", element("b", {}, signature));
   try {
-    return put(one(".receipt"), element("p", {}, texts.signed), json(decoded(token)), shown);
+    const read = decoded(token);
+    return put(one(".receipt"), element("p", {}, texts.valid(day(read.t), day(read.e)), " ", texts.signed), json(read), shown);
   } catch {
     return put(one(".receipt"), none(texts.reasons.bad_receipt), shown);
   }

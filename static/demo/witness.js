@@ -11,7 +11,7 @@ export const asked = new Map(); // tracker -> when the browser first asked for i
 const nameOf = (tracker) => document.querySelector(`[data-tracker="${tracker}"] th`)?.textContent ?? tracker;
 const clock = (iso) => new Date(iso).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 
-export const note = (event) => {
+const note = (event) => {
   events.push(event);
   events.sort((a, b) => a.at - b.at);
 };
@@ -49,15 +49,19 @@ export const observe = (site, changed) => {
 };
 
 // A stand-in's own word that it ran; it may have run before this module did.
-export const arrivals = () => window.demoArrivals ?? [];
+const arrivals = () => window.demoArrivals ?? [];
 
 export const ranAt = (tracker) => {
   const found = arrivals().find((one) => one.tracker === tracker && !one.inline);
   return found && texts.ran(stopwatch(found.at - performance.timeOrigin));
 };
 
+// What the banner and the code in the page said since the last time.
+let heard = 0;
 let told = 0;
-export const takeInline = () => {
+export const takeWords = () => {
+  for (const { name, at } of window.demoHeard.slice(heard)) note({ at, kind: "choice", text: texts[name] });
+  heard = window.demoHeard.length;
   const inline = arrivals().filter((one) => one.inline).slice(told);
   told += inline.length;
   for (const { tracker, at } of inline) note({ at: at - performance.timeOrigin, kind: "tracker", tracker, text: texts.inline(nameOf(tracker)) });
