@@ -63,6 +63,7 @@ class Browser(FlaskClient):
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         """One request."""
         kwargs["headers"] = {**HTML, **dict(kwargs.get("headers") or {})}
+        kwargs.setdefault("buffered", True)  # so that the file of a static answer is closed
         answer: TestResponse = Context().run(super().open, *args, **kwargs)
         return answer
 

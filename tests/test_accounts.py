@@ -28,7 +28,8 @@ ELSEWHERE = (
     "/console/\r\nLocation: https://evil.example", "/console/%0d%0aSet-Cookie:x=1", "/console/\n", "/console/\\evil",
     "/console/@evil.example", "/console/?next=https://evil.example", "/console/?a=//evil.example", "/logout", "/login",
     "/v1/sites/shop/me", "/consolex", "console/", "/", "?x", "#x", "security.logout", "/console/%2e%2e//evil.example",
-    "//[::1]", "//2130706433", "/console/<script>", "/console/'", '/console/"', "ftp://evil.example", "mailto:a@b.example",
+    "//[::1]", "//2130706433", "/console/<script>", "/console/'", '/console/"', "ftp://evil.example",
+    "mailto:a@b.example",
 )
 OWN = ("/console/", "/console/sites/shop", "/console/sites/shop/report?from=2026-11-01&to=2026-11-22")
 
@@ -262,7 +263,7 @@ def test_pages_for_everybody_ask_for_no_user(app: Flask) -> None:
             browser.get(page)
         assert asked == []
         browser.get("/console/")
-        assert any('FROM "user"' in statement for statement in asked)
+        assert any("FROM user" in statement.replace('"', "") for statement in asked)
 
 
 def test_nothing_else_of_flask_security_is_open(app: Flask) -> None:
