@@ -237,9 +237,13 @@ class Server:
     """gunicorn with gunicorn.conf.py on a migrated database, from `with` until its end.
 
     `log` is the file with everything it printed. Settings are given by name: Server(url, POORT_PROXIES=1).
+    `application` is what gunicorn serves, `wait` the path that answers 200 once it is up.
     """
 
-    def __init__(self, database_url: str, **settings: Any) -> None:
+    def __init__(
+        self, database_url: str, application: str = "wsgi:app", wait: str = "/readyz", **settings: Any
+    ) -> None:
+        self._application, self._wait = application, wait
         self.port = int(settings.pop("PORT", 0)) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url
@@ -265,14 +269,14 @@ class Server:
             raise AssertionError("the server does not run")
         return self._process.pid
 
-    def start(self, wait: str = "/readyz") -> None:
-        """Start, and wait until `wait` answers 200; an early end is an error that shows the log."""
+    def start(self, wait: str | None = None) -> None:
+        """Start, and wait until it answers 200; an early end is an error that shows the log."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [COMMANDS / "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+                [COMMANDS / "gunicorn", "-c", "gunicorn.conf.py", self._application],
                 cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until = time.monotonic() + PATIENCE
-        while not self._answers(wait):
+        while not self._answers(wait or self._wait):
             if self._process.poll() is not None or time.monotonic() > until:
                 self.stop()
                 raise AssertionError(f"Poort did not come up:\n{self.log.read_text()}")

@@ -1,4 +1,4 @@
-"""deploy/nginx/poort.conf under a real nginx, only ports and paths replaced: TLS, limits, slow clients, auth_request."""
+"""deploy/nginx/poort.conf under a real nginx, ports and paths replaced: TLS, limits, slow clients, auth_request."""
 
 import http.client
 import json
@@ -62,7 +62,7 @@ class Nginx:
             issued.private_key_pem.write_to_path(folder / f"{host}.key")
         (folder / "poort.conf").write_text(self._placed(server.port, behind))
         (folder / "nginx.conf").write_text(self._main())
-        command = [program, "-p", folder, "-c", folder / "nginx.conf"]
+        command: list[str | Path] = [program, "-p", folder, "-c", folder / "nginx.conf"]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
     def _placed(self, poort: int, behind: int) -> str:

@@ -1,0 +1,62 @@
+"""How many bytes a visitor loads: the script with its CSS and a site of eight trackers, `python -m bench.size`.
+
+Ends non-zero when it is more than LIMIT, so that `make test` notices.
+"""
+
+import gzip
+import json
+from datetime import UTC, datetime
+
+import brotli
+
+from consent import banners, sites, versions
+from consent.gate import CATEGORIES
+from tests.shop import DEFINITION
+
+LIMIT = 10_000  # bytes, brotli
+EIGHT = ("ga4", "hotjar", "meta", "linkedin", "uet", "gads", "intercom", "calendly")
+
+
+def site(languages: list[str]) -> versions.Published:
+    """A published site with eight trackers of the catalogue."""
+    trackers = [{"id": name} for name in EIGHT]
+    definition = sites.parse_definition({**DEFINITION, "trackers": trackers, "languages": languages})
+    snapshot = versions.freeze(definition)
+    since = {"trackers": dict.fromkeys(EIGHT, 1), "categories": dict.fromkeys(CATEGORIES, 1)}
+    row = versions.Version(
+        site="shop", number=1, digest="0" * 64, snapshot=json.dumps(snapshot), since=since, script_digest="",
+        published_at=datetime(2026, 11, 22, tzinfo=UTC))
+    return versions.published(row)
+
+
+def weights(content: bytes) -> tuple[int, int, int]:
+    """Plain, gzip and brotli."""
+    return len(content), len(gzip.compress(content, 9)), len(brotli.compress(content, quality=11))
+
+
+def measure() -> dict[str, tuple[int, int, int]]:
+    """By name."""
+    both, dutch = banners.script_for(site(["nl", "en"])), banners.script_for(site(["nl"]))
+    alone = banners.script_without_site()
+    return {
+        "JS and CSS": weights(alone),
+        "baked config, nl and en": tuple(a - b for a, b in zip(weights(both), weights(alone), strict=True)),  # type: ignore[dict-item]  # three of three
+        "together, nl and en": weights(both),
+        "together, nl alone": weights(dutch),
+    }
+
+
+def main() -> None:
+    """Print, and fail over the limit."""
+    found = measure()
+    print(f"{'bytes':28}{'plain':>9}{'gzip':>9}{'brotli':>9}")
+    for name, numbers in found.items():
+        print(f"{name:28}" + "".join(f"{number:>9,}" for number in numbers))
+    most = found["together, nl and en"][2]
+    print(f"a site of eight trackers: {most:,} bytes brotli, at most {LIMIT:,} wanted")
+    if most > LIMIT:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
