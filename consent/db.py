@@ -72,7 +72,7 @@ def sqlite_is_sound(version: tuple[int, ...]) -> bool:
     Measured: an affected library lost a database after some 300,000 acknowledged commits with a second checkpointer.
     """
     mended = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
-    return version >= (3, 52) or version[2] >= mended.get(version[:2], 1_000_000)
+    return version >= (3, 52) or version[2] >= mended.get((version[0], version[1]), 1_000_000)
 
 
 def refuse_unsound_sqlite(version: tuple[int, ...] = pysqlite3.sqlite_version_info) -> None:
@@ -85,7 +85,11 @@ def refuse_unsound_sqlite(version: tuple[int, ...] = pysqlite3.sqlite_version_in
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """What SQLAlchemy needs for `url`; makes the folder of a SQLite file."""
+    """What SQLAlchemy needs for `url`; makes the folder of a SQLite file. No error ever quotes what was to be stored."""
+    return {"hide_parameters": True, **_engine_options(url)}
+
+
+def _engine_options(url: str) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "postgresql":
         return {
             "pool_pre_ping": True, "pool_size": 8, "max_overflow": 24, "pool_timeout": 3,

@@ -124,8 +124,7 @@ class GroupCommit:
             add_up(connection, counts.DailyCount.__table__, counts.rows(
                 tally for job in batch if job.row is None or id(job) in new for tally in job.tallies))
             there = self._existing(connection, {job.key for job in batch if job.key and id(job) not in new})
-        rows = {**there, **{key: first[key].row for key in inserted}}
-        return [Stored(rows[job.key], id(job) in new) if job.key else None for job in batch]
+        return [_stored(job, id(job) in new, there) for job in batch]
 
     def _insert(self, connection: Connection, jobs: list[Job]) -> list[tuple[Any, ...]]:
         return insert_new(connection, self._table, [job.row for job in jobs if job.row]) if jobs else []
@@ -136,3 +135,12 @@ class GroupCommit:
         columns = self._table.c
         query = select(self._table).where(tuple_(columns.site, columns.id).in_(list(keys)))
         return {(row["site"], row["id"]): dict(row) for row in connection.execute(query).mappings()}
+
+
+def _stored(job: Job, created: bool, there: dict[Any, dict[str, Any]]) -> Stored | None:
+    """What this job is answered: the row that is in the table, whoever put it there.
+
+    None when it has none, also when the row that was in its way was erased in the meantime: nothing is acknowledged.
+    """
+    row = job.row if created else there.get(job.key)
+    return Stored(row, created) if row else None

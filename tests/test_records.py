@@ -283,6 +283,7 @@ class TestRefused:
         event = {"type": "shown", "version": 1, "language": "nl", "page_group": None, field: value}
         answer = client.post("/v1/sites/shop/events", json=event)
         assert answer.status_code == 422
+        assert answer.json is not None
         assert field in answer.json["fields"]
         assert tallies() == {}
 

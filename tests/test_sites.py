@@ -19,7 +19,7 @@ from consent import sites, versions
 from consent.db import db
 from consent.sites import DefinitionError, parse_definition
 from tests.conftest import ROOT, forget
-from tests.shop import DEFINITION
+from tests.shop import DEFINITION, NOW
 
 OWN = DEFINITION["trackers"][4]
 
@@ -279,7 +279,7 @@ def test_every_profile_applies_and_publishes(app: Flask, client: FlaskClient, fi
     data = json.loads(file.read_text())
     for definition in data if isinstance(data, list) else [data]:
         site, _ = sites.apply(definition)
-        versions.publish(site, versions.datetime.now(versions.UTC))
+        versions.publish(site, NOW)
         db.session.commit()
         forget(app)
         config = client.get(f"/v1/sites/{site.key}/config?lang=nl").json
