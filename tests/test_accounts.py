@@ -130,6 +130,7 @@ def test_nobody_signs_in_by_a_token(app: Flask) -> None:
     assert user is not None
     with app.test_request_context():
         token = user.get_auth_token()
+    assert isinstance(token, str)
     stranger = Browser(app)
     assert stranger.get(f"/console/?auth_token={token}").status_code == 302
     assert stranger.get("/console/", headers={"Authentication-Token": token}).status_code == 302

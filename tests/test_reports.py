@@ -30,7 +30,7 @@ def count(*rows: tuple[Any, ...], site: str = "shop") -> None:
     given_rows = [{"site": site, "day": row[0], "metric": row[1], "value": row[2], "n": row[3], "bot": len(row) > 4}
                   for row in rows]
     with db.engine.begin() as connection:
-        add_up(connection, counts.DailyCount.__table__, given_rows)  # type: ignore[arg-type]  # a Table, not a FromClause
+        add_up(connection, counts.DailyCount.__table__, given_rows)
 
 
 def test_a_report_is_what_visitors_did(app: Flask, shop: Any, post: Callable[..., Any]) -> None:

@@ -60,10 +60,9 @@ def draw(lines: Sequence[Line]) -> Chart:
 
 def ceiling(largest: int) -> int:
     """The round number at the top of the axis; its half is a whole number too, from 2 on."""
-    small = next((number for number in (1, 2, 4, 6, 8) if number >= largest), None)
-    if small:
-        return small
-    power = 10 ** (len(str(largest)) - 2)
+    if largest <= 8:
+        return next(number for number in (1, 2, 4, 6, 8) if number >= largest)
+    power = int(10 ** max(len(str(largest)) - 2, 0))
     return next(step * power for step in _STEPS if step * power >= largest)
 
 
