@@ -1,6 +1,6 @@
 // The first layer: who asks, for what, that it can be undone, and two choices that weigh the same (B1-B8).
 
-import { asked, config, gpc, text, wordsOf } from "./config.js";
+import { asked, config, gpc, text } from "./config.js";
 import { button, h, link } from "./dom.js";
 
 // B4: one parent, one class, nothing to tell them apart but their words.
@@ -20,6 +20,6 @@ export const layer = (title, intro, body, look, ...more) => [
 ];
 
 export const firstLayer = () => layer(text("title"), text("intro"), [
-  h("ul", {}, asked().map(wordsOf).map(({ name, purpose }) => h("li", {}, h("b", {}, name), " " + purpose))),
+  h("ul", {}, asked().map(({ name, purpose }) => h("li", {}, h("b", {}, name), " " + purpose))),
   h("p", {}, text("change")),
 ], "", button("preferences", text("preferences"), { class: "quiet" }));

@@ -1,36 +1,37 @@
 // What the script knows of the site: the version that the server baked in, or fetches; and the words in the page's language.
 
-const tag = document.currentScript || document.querySelector("script[data-site],script[src*='/banner/']");
-const data = tag?.dataset || {};
-const endpoint = data.endpoint || new URL(tag?.src || location).origin;
+const { src, dataset: data } = document.currentScript;
+const endpoint = data.endpoint || new URL(src).origin;
 
-// The server writes the site's config in the place of this name, or null: then nothing is known, so nothing allowed, till it came.
-export let config = __POORT_CONFIG__ || { trackers: [], categories: [], signals: {} };
-
-const pageLanguage = () => document.documentElement.lang.toLowerCase().split("-")[0];
+// The build passes what the server writes into the script: the site's config, or null. Then nothing is known, so nothing allowed, till it came.
+export let config = POORT_CONFIG || { trackers: [], categories: [], signals: {} };
 
 // No cookies travel, and a server that hangs counts as one that is down.
 export const call = (path, options) => fetch(`${endpoint}/v1/sites/${config.site || data.site}/${path}`,
-  { credentials: "omit", signal: AbortSignal.timeout?.(15e3), ...options });
+  { credentials: "omit", signal: AbortSignal.timeout(15e3), ...options });
 
 // As text, so that no preflight is needed; it goes on when the page is left.
 export const post = (path, body) => call(path, { method: "POST", body: JSON.stringify(body), keepalive: true });
 
-export const load = async () => {
-  if (!config.site) config = await (await call("config?lang=" + pageLanguage())).json();
+// B12: in the page's language when the site has it, else in the site's own; never half of each.
+const translate = (language) => {
+  const other = config.others?.[language];
+  if (!other) return;
+  Object.assign(config, { language, texts: other.texts });
+  for (const one of config.categories) Object.assign(one, other.categories[one.id]);
+  for (const one of config.trackers) one.purpose = other.trackers[one.id];
 };
 
-// B12: the page's language when the site has it, else the site's own; never half of each.
-const other = () => config.others?.[pageLanguage()];
-export const language = () => (other() ? pageLanguage() : config.language);
+export const load = async () => {
+  const language = document.documentElement.lang.toLowerCase().split("-")[0];
+  if (!config.site) config = await (await call("config?lang=" + language)).json();
+  translate(language);
+};
 
 export const text = (key, values) => {
-  const { texts } = other() || config;
-  const known = { ...texts, controller: config.controller.name, ...values };
-  return texts[key].replace(/\{(\w+)\}/g, (_, name) => known[name]);
+  const known = { ...config.texts, controller: config.controller.name, ...values };
+  return known[key].replace(/\{(\w+)\}/g, (_, name) => known[name]);
 };
-export const wordsOf = (category) => other()?.categories[category.id] || category;
-export const purposeOf = (tracker) => other()?.trackers[tracker.id] || tracker.purpose;
 
 export const byId = (rows, id) => rows.find((one) => one.id === id);
 

@@ -1,18 +1,17 @@
 // The gate: the same rules in the same order as the server's.
 
 import { byId, config, gpc, needsConsent } from "./config.js";
-import { now } from "./receipt.js";
+import { secondsLeft } from "./receipt.js";
 
 export const allows = (reason) => /^(necessary|exempt|granted)$/.test(reason);
 export const mustAsk = (reason) => /^(no_choice|bad_receipt|wrong_site|expired|stale_version)$/.test(reason);
-export const isLive = (receipt) => now(receipt) < receipt.e;
 
 const judge = (receipt, category, since, tracker) => {
   if (config.audience === "children") return "child_audience";
   if (!receipt) return "no_choice";
   if (receipt.bad) return "bad_receipt";
   if (receipt.s !== config.site) return "wrong_site";
-  if (!isLive(receipt)) return "expired";
+  if (!(secondsLeft(receipt) > 0)) return "expired";
   if (!(receipt.v <= config.version && since <= receipt.v)) return "stale_version";
   if (receipt.x.includes(tracker)) return "denied";
   if (!receipt.g.includes(tracker) && !receipt.c.includes(category)) return receipt.a === "withdraw" ? "withdrawn" : "denied";

@@ -33,7 +33,7 @@ const clicks = {
 const onClick = (event) => {
   const { target } = event;
   if (dialog?.contains(target)) clicks[target.closest("[data-poort]").dataset.poort]?.();
-  else if (target.closest("[data-poort=reopen],[href='#poort']")) {
+  else if (target.closest?.("[data-poort=reopen],[href='#poort']")) {
     event.preventDefault(); // a site's own button or link will do as well as ours
     settings();
   }

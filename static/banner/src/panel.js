@@ -1,7 +1,7 @@
 // The second layer: a switch per category and per tracker, and all that there is to know of each (C1-C7).
 
 import { layer } from "./banner.js";
-import { config, language, needsConsent, purposeOf, text, wish, wordsOf } from "./config.js";
+import { config, needsConsent, text, wish } from "./config.js";
 import { button, h, link } from "./dom.js";
 import { decision, saysYes, saysYesTo } from "./state.js";
 
@@ -9,11 +9,11 @@ const UNITS = { Y: "year", M: "month", W: "week", D: "day", H: "hour", m: "minut
 
 // "P1Y6M", "PT30M", "session", "persistent"; an M is a month before the T, a minute after it.
 const duration = (value) => value.replace(/T(.*)M/, "$1m").match(/\d+\w/g)?.map((part) =>
-  new Intl.NumberFormat(language(), { style: "unit", unit: UNITS[part.slice(-1)], unitDisplay: "long" }).format(parseInt(part)),
+  new Intl.NumberFormat(config.language, { style: "unit", unit: UNITS[part.slice(-1)], unitDisplay: "long" }).format(parseInt(part)),
 ).join(" ") || text(value);
 
-const country = (code) => code && new Intl.DisplayNames(language(), { type: "region" }).of(code);
-const date = (value) => new Date(value).toLocaleDateString(language(), { dateStyle: "long" });
+const country = (code) => code && new Intl.DisplayNames(config.language, { type: "region" }).of(code);
+const date = (value) => new Date(value).toLocaleDateString(config.language, { dateStyle: "long" });
 
 const toggle = (hook, label, on, locked) => h("label", {}, label, h("input", {
   type: "checkbox", role: "switch", "data-poort": hook, ...(on && { checked: "" }), ...(locked && { disabled: "" }),
@@ -26,7 +26,7 @@ const kept = ({ cookies, storage }) => [
 
 const trackerRow = (tracker) => h("li", {},
   needsConsent(tracker) ? toggle("tracker-" + tracker.id, tracker.name, saysYes(tracker), !config.ask) : h("b", {}, tracker.name),
-  h("p", {}, purposeOf(tracker)),
+  h("p", {}, tracker.purpose),
   tracker.exempt && h("p", {}, text("exempt")),
   h("small", {},
     [tracker.vendor, country(tracker.country), text("role_" + tracker.role)].filter(Boolean).join(", ") + ". ",
@@ -34,9 +34,7 @@ const trackerRow = (tracker) => h("li", {},
     kept(tracker) && `${text("cookies")} ${kept(tracker)}.`,
     link(tracker.policy_url, text("vendor_policy", tracker), { target: "_blank", rel: "noopener" })));
 
-const section = (category) => {
-  const { id, asked } = category;
-  const { name, purpose } = wordsOf(category);
+const section = ({ id, name, purpose, asked }) => {
   const trackers = config.trackers.filter((one) => one.category === id);
   const locked = id === "necessary";
   const label = locked ? [name, h("i", {}, text("always_on"))] : name;

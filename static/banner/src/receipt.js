@@ -34,12 +34,7 @@ export const parse = (token) => {
 
 export const receipts = () => valuesOf(NAME).map(parse);
 
-// The server's clock as far as it is known, for a visitor's may be years off; unless that was set right since.
-export const now = (receipt) => {
-  const here = Date.now() / 1e3;
-  const there = here + (recall().skew || 0);
-  return there < receipt.t ? here : there;
-};
+export const secondsLeft = (receipt) => receipt.e - Date.now() / 1e3;
 
 export const forget = () => expire([NAME]);
 
@@ -49,5 +44,5 @@ export const write = (receipt) => {
   if (valuesOf(NAME).some((token) => token !== receipt.token)) forget();
   const domain = config.cookie_domain;
   const within = domain && ("." + location.hostname).endsWith("." + domain);
-  setCookie(NAME, receipt.token, `;Max-Age=${Math.round(receipt.e - now(receipt))};Path=/${within ? ";Domain=" + domain : ""}`);
+  setCookie(NAME, receipt.token, `;Max-Age=${Math.round(secondsLeft(receipt))};Path=/${within ? ";Domain=" + domain : ""}`);
 };

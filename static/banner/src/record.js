@@ -1,6 +1,6 @@
 // A decision: kept here, sent to the server till it is recorded, once.
 
-import { asked, call, config, gpc, language, pageGroup, post, table } from "./config.js";
+import { asked, call, config, gpc, pageGroup, post, table } from "./config.js";
 import { forget, parse, recall, remember, write } from "./receipt.js";
 import { decision, read, refuse } from "./state.js";
 import { close, say } from "./surface.js";
@@ -36,7 +36,7 @@ export const choose = ({ choices, trackers }, source, refusal = "necessary_only"
   const pending = {
     id: uuid(), visitor: decision().p || uuid(), version: config.version, action,
     choices: table(config.categories.slice(1), ({ id }) => action === "accept_all" || !!choices[id]),
-    trackers, source, language: language(), gpc: gpc(), page_group: pageGroup(),
+    trackers, source, language: config.language, gpc: gpc(), page_group: pageGroup(),
   };
   // What is refused altogether is refused at once, for the site's servers and other hosts of its domain too.
   if (/^[nw]/.test(action)) forget();
@@ -47,9 +47,8 @@ export const choose = ({ choices, trackers }, source, refusal = "necessary_only"
 };
 
 const adopt = (token) => {
-  const receipt = parse(token);
-  write(receipt);
-  remember({ receipt: token, skew: receipt.t - Date.now() / 1e3 });
+  write(parse(token));
+  remember({ receipt: token });
   tries = 0;
   if (spoken) say("saved");
 };
@@ -72,7 +71,7 @@ const send = async () => {
   sending = false;
   if (recall().pending?.id !== pending.id) return send();
   // What the server will not have, now or later, is asked again.
-  const refused = status >= 400 && status < 500 && status !== 408 && status !== 429;
+  const refused = /^4(?!08|29)/.test(status);
   if (receipt) adopt(receipt);
   else if (refused) {
     remember({ ...recall(), pending: null });

@@ -1,15 +1,15 @@
 // What counts now: the receipt, the decision that still has to be recorded, and what the two allow together.
 
 import { choosable, config, gpc, table } from "./config.js";
-import { allows, decide, decideCategory, isLive, mustAsk } from "./gate.js";
-import { recall, receipts } from "./receipt.js";
+import { allows, decide, decideCategory, mustAsk } from "./gate.js";
+import { recall, receipts, secondsLeft } from "./receipt.js";
 
 let receipt;  // the receipt that counts; {bad: true} when what is there can not be read
 let pending;  // a decision that the server has not confirmed yet, in the form of a receipt
 let doubted;  // a receipt that the server is asked about: till it answers everything is blocked and nothing is asked
 let forged;   // the token that the server refused
 
-const usable = (one) => one?.s === config.site && isLive(one);
+const usable = (one) => one?.s === config.site && secondsLeft(one) > 0;
 
 const asReceipt = ({ choices, trackers, ...body }) => {
   const named = (answers, wanted) => Object.keys(answers).filter((name) => answers[name] === wanted);
@@ -52,7 +52,7 @@ export const hasConsent = (category) => allows(reason(decideCategory, category))
 
 export const mustShow = () => config.ask && !pending && !doubted && choosable().some((one) => mustAsk(decide(receipt, one.id)));
 
-const moment = (seconds) => (seconds < 1e11 ? new Date(seconds * 1e3).toISOString() : null);
+const moment = (seconds) => (seconds ? new Date(seconds * 1e3).toISOString() : null);
 
 // The state as pages see it. A grant that waits for its receipt is not there yet.
 export const state = () => {
@@ -60,7 +60,7 @@ export const state = () => {
   const found = waits ? receipt : said();
   const { v: version = null, a: action = null, t, e, r: record = null, p: visitor = null } = usable(found) ? found : {};
   return {
-    site: config.site, version, action, record, visitor, gpc: gpc(), decided_at: moment(t), expires_at: moment(e),
+    site: config.site, version, action, record, visitor, gpc: gpc(), decided_at: moment(t), expires_at: moment(t && e),
     categories: table(config.categories, (one) => hasConsent(one.id)),
     trackers: table(config.trackers, (one) => ({ allow: mayLoad(one.id), reason: reason(decide, one.id) })),
   };

@@ -1,10 +1,9 @@
 // The one place on the page that is ours: the dialog, the button that opens it again, the spoken status. And the focus.
 
 import { firstLayer } from "./banner.js";
-import { config, language, text } from "./config.js";
+import { config, text } from "./config.js";
 import { button, h } from "./dom.js";
 import { secondLayer } from "./panel.js";
-import css from "./poort.css";
 
 export let dialog;
 export let origin; // "banner" or "settings": which of the two the visitor came by
@@ -20,12 +19,11 @@ export const keep = () => {
 const mount = () => {
   if (!root) {
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(css);
+    sheet.replaceSync(POORT_CSS);
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet, room];
     status = h("p", { role: "status" });
     reopen = button("reopen", text("reopen"));
-    const lang = language();
-    root = h("div", { id: "poort", role: "region", lang, dir: /^(ar|fa|he|ur)/.test(lang) ? "rtl" : "ltr", "aria-label": text("reopen") }, status);
+    root = h("div", { id: "poort", lang: config.language, dir: text("direction") }, status);
   }
   keep();
 };

@@ -1,6 +1,6 @@
 // Brings the page in line with the state: what may no longer be there goes, what may be there comes, and pages are told.
 
-import { config, language, pageGroup, post, table } from "./config.js";
+import { config, pageGroup, post, table } from "./config.js";
 import { decision, mayLoad, mustShow, state } from "./state.js";
 import { close, dock, open, origin } from "./surface.js";
 import { applyTags } from "./tags.js";
@@ -42,7 +42,7 @@ const count = () => {
   if (counted || document.hidden) return;
   counted = true;
   tell("shown");
-  post("events", { type: "shown", version: config.version, language: language(), page_group: pageGroup() }).catch(() => {});
+  post("events", { type: "shown", version: config.version, language: config.language, page_group: pageGroup() }).catch(() => {});
 };
 
 // Asks what has to be asked, once, or again when it went wrong; stops asking when another tab was answered.
