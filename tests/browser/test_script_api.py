@@ -29,9 +29,9 @@ def events(visitor: Visitor, name: str) -> list[Any]:
     return [detail for each, detail in visitor.witness("events") if each == name]
 
 
-def test_every_method_is_there(asked: Visitor) -> None:
-    missing = [name for name in METHODS if not asked.page.evaluate(f"typeof window.Poort.{name} === 'function'")]
-    assert missing == []
+def test_every_method_is_there_and_no_other(asked: Visitor) -> None:
+    assert sorted(asked.page.evaluate("Object.keys(window.Poort)")) == sorted(METHODS)
+    assert asked.page.evaluate("Object.values(window.Poort).every((call) => typeof call === 'function')")
 
 
 def test_it_leaves_no_other_global_behind(net: Internet, visitor: Visitor) -> None:
