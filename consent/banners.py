@@ -17,7 +17,17 @@ PLACEHOLDER = "__POORT_CONFIG__"
 
 # The columns of a tracker that a page needs; hosts, sources and notes stay on the server.
 _TRACKER_COLUMNS = (
-    "id", "name", "vendor", "country", "role", "category", "exempt", "policy_url", "transfer", "cookies", "storage",
+    "id",
+    "name",
+    "vendor",
+    "country",
+    "role",
+    "category",
+    "exempt",
+    "policy_url",
+    "transfer",
+    "cookies",
+    "storage",
 )
 
 
@@ -48,15 +58,32 @@ def config(version: "Published", language: str) -> dict[str, Any]:
     definition, rows, words = snapshot["definition"], snapshot["trackers"], snapshot["texts"][language]
     asked = {category: _asked(rows, category) for category in CATEGORIES}
     return {
-        "site": version.site, "name": definition["name"], "version": version.number, "digest": version.digest,
+        "site": version.site,
+        "name": definition["name"],
+        "version": version.number,
+        "digest": version.digest,
         "published_at": version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "language": language,
-        **{name: definition[name] for name in (
-            "languages", "controller", "cookie_domain", "release", "audience", "consent_days", "refusal_days")},
+        **{
+            name: definition[name]
+            for name in (
+                "languages",
+                "controller",
+                "cookie_domain",
+                "release",
+                "audience",
+                "consent_days",
+                "refusal_days",
+            )
+        },
         "ask": any(asked.values()) and definition["audience"] != "children",
         "categories": [
-            {"id": category, **words["categories"][category], "since": version.gate.categories[category],
-             "asked": asked[category]}
+            {
+                "id": category,
+                **words["categories"][category],
+                "since": version.gate.categories[category],
+                "asked": asked[category],
+            }
             for category in CATEGORIES
         ],
         "trackers": [_tracker(row, version.gate.trackers[row["id"]].since, language) for row in rows],

@@ -44,7 +44,9 @@ def _keys(value: str) -> tuple[str, ...]:
         if len(key) < SHORTEST_SECRET:
             raise ValueError(f"holds a key that is too short; use at least {SHORTEST_SECRET} random characters")
         if STAND_INS.search(key):
-            raise ValueError("holds a stand-in where a secret has to be; make one, for example with `openssl rand -hex 32`")
+            raise ValueError(
+                "holds a stand-in where a secret has to be; make one, for example with `openssl rand -hex 32`"
+            )
     return keys
 
 
@@ -100,37 +102,84 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("POORT_DATABASE_URL", _database, f"sqlite:///{INSTANCE / 'poort.sqlite3'}",
-            "Where everything is stored: a SQLite file or a PostgreSQL database (postgresql://user:password@host/name)."),
-    Setting("POORT_SECRET_KEYS", _keys, None,
-            "Keys that sign receipts and sessions, comma-separated, newest first. The first signs, all verify. "
-            f"At least {SHORTEST_SECRET} random characters each.", secret=True),
-    Setting("POORT_PUBLIC_URL", _address, "",
-            "The address at which browsers reach Poort, for the snippet and for secure cookies. "
-            "Default: http://127.0.0.1 with PORT."),
-    Setting("POORT_PROXIES", _whole(0, 9), "0",
-            "How many proxies stand in front and set X-Forwarded-For and X-Forwarded-Proto. 0 trusts neither header."),
-    Setting("POORT_RECORD_LIMIT", _whole(1, 1_000_000), "300",
-            "Decisions and shown banners accepted per minute from one visitor's address; past it 429. "
-            "Addresses are kept in memory only. Callers on the machine itself are not limited."),
-    Setting("POORT_QUEUE", _whole(1, 100_000), "2000",
-            "Decisions that may wait for the disk in one worker; past it 503 with Retry-After."),
-    Setting("POORT_LOGIN_LIMIT", _whole(1, 10_000), "10",
-            "Attempts to sign in per minute from one address; past it 429."),
-    Setting("POORT_DEMO", _switch, "off",
-            "on: / explains Poort, and /demo/ is a shop with stand-ins for trackers. `make run` turns it on."),
-    Setting("POORT_METRICS_TOKEN", _token, "",
-            "A token that may read /metrics from elsewhere (Authorization: Bearer ...), at least 16 characters. "
-            "Without it only the machine itself may.", secret=True),
-    Setting("POORT_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info",
-            "How much is logged: debug, info, warning or error."),
+    Setting(
+        "POORT_DATABASE_URL",
+        _database,
+        f"sqlite:///{INSTANCE / 'poort.sqlite3'}",
+        "Where everything is stored: a SQLite file or a PostgreSQL database (postgresql://user:password@host/name).",
+    ),
+    Setting(
+        "POORT_SECRET_KEYS",
+        _keys,
+        None,
+        "Keys that sign receipts and sessions, comma-separated, newest first. The first signs, all verify. "
+        f"At least {SHORTEST_SECRET} random characters each.",
+        secret=True,
+    ),
+    Setting(
+        "POORT_PUBLIC_URL",
+        _address,
+        "",
+        "The address at which browsers reach Poort, for the snippet and for secure cookies. "
+        "Default: http://127.0.0.1 with PORT.",
+    ),
+    Setting(
+        "POORT_PROXIES",
+        _whole(0, 9),
+        "0",
+        "How many proxies stand in front and set X-Forwarded-For and X-Forwarded-Proto. 0 trusts neither header.",
+    ),
+    Setting(
+        "POORT_RECORD_LIMIT",
+        _whole(1, 1_000_000),
+        "300",
+        "Decisions and shown banners accepted per minute from one visitor's address; past it 429. "
+        "Addresses are kept in memory only. Callers on the machine itself are not limited.",
+    ),
+    Setting(
+        "POORT_QUEUE",
+        _whole(1, 100_000),
+        "2000",
+        "Decisions that may wait for the disk in one worker; past it 503 with Retry-After.",
+    ),
+    Setting(
+        "POORT_LOGIN_LIMIT", _whole(1, 10_000), "10", "Attempts to sign in per minute from one address; past it 429."
+    ),
+    Setting(
+        "POORT_DEMO",
+        _switch,
+        "off",
+        "on: / explains Poort, and /demo/ is a shop with stand-ins for trackers. `make run` turns it on.",
+    ),
+    Setting(
+        "POORT_METRICS_TOKEN",
+        _token,
+        "",
+        "A token that may read /metrics from elsewhere (Authorization: Bearer ...), at least 16 characters. "
+        "Without it only the machine itself may.",
+        secret=True,
+    ),
+    Setting(
+        "POORT_LOG_LEVEL",
+        _choice("debug", "info", "warning", "error"),
+        "info",
+        "How much is logged: debug, info, warning or error.",
+    ),
     Setting("PORT", _whole(1, 65535), "8000", "The port on 127.0.0.1 that the server binds."),
     Setting("WEB_CONCURRENCY", _whole(1, 64), "2", "Worker processes."),
     Setting("POORT_THREADS", _whole(1, 256), "16", "Threads in each worker of the WSGI door."),
-    Setting("POORT_GRACE", _whole(1, 600), "30",
-            "Seconds that a worker has to finish what it is doing at a reload (HUP) or a stop (TERM)."),
-    Setting("POORT_KEEPALIVE", _whole(1, 600), "75",
-            "Seconds that an unused connection stays open; longer than the proxy in front keeps its own."),
+    Setting(
+        "POORT_GRACE",
+        _whole(1, 600),
+        "30",
+        "Seconds that a worker has to finish what it is doing at a reload (HUP) or a stop (TERM).",
+    ),
+    Setting(
+        "POORT_KEEPALIVE",
+        _whole(1, 600),
+        "75",
+        "Seconds that an unused connection stays open; longer than the proxy in front keeps its own.",
+    ),
 )
 
 

@@ -47,6 +47,7 @@ def of_shown(site: str, at: datetime, bot: bool) -> list[Tally]:
 
 def of_record(row: dict[str, Any]) -> list[Tally]:
     """What a record adds."""
+
     def tally(metric: str, value: str) -> Tally:
         return Tally(row["site"], row["recorded_at"].date(), row["bot"], metric, value)
 

@@ -1,4 +1,4 @@
-"""A visitor's records as consent receipts after ISO/IEC TS 27560:2023, in JSON-LD with the Data Privacy Vocabulary (DPV)."""
+"""A visitor's records as consent receipts after ISO/IEC TS 27560:2023: JSON-LD in the Data Privacy Vocabulary (DPV)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -9,11 +9,18 @@ from consent.records import as_json
 from consent.versions import Published
 
 CONTEXT = {
-    "dpv": "https://w3id.org/dpv#", "dct": "http://purl.org/dc/terms/", "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
-    "poort": "urn:poort:", "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "dpv": "https://w3id.org/dpv#",
+    "dct": "http://purl.org/dc/terms/",
+    "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
+    "poort": "urn:poort:",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
 CONFORMS = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"
-PURPOSES = {"functional": "dpv:FunctionalityImprovement", "analytics": "dpv:ServiceUsageAnalytics", "marketing": "dpv:Marketing"}
+PURPOSES = {
+    "functional": "dpv:FunctionalityImprovement",
+    "analytics": "dpv:ServiceUsageAnalytics",
+    "marketing": "dpv:Marketing",
+}
 
 
 def document(rows: Sequence[Mapping[str, Any]], versions: Mapping[int, Published]) -> dict[str, Any]:
@@ -26,47 +33,72 @@ def _receipt(row: Mapping[str, Any], version: Published) -> dict[str, Any]:
     controller = version.definition["controller"]
     granted = {category for category in OPTIONAL if row["choices"][category]}
     return {
-        "@id": f"urn:uuid:{shown['id']}", "@type": "dpv:ConsentReceipt", "dct:conformsTo": CONFORMS,
-        "dct:hasVersion": "27560:2023", "dct:identifier": shown["id"], "dct:language": row["language"],
+        "@id": f"urn:uuid:{shown['id']}",
+        "@type": "dpv:ConsentReceipt",
+        "dct:conformsTo": CONFORMS,
+        "dct:hasVersion": "27560:2023",
+        "dct:identifier": shown["id"],
+        "dct:language": row["language"],
         "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": shown["visitor"]},
         "dpv:hasDataController": _controller(controller),
         "dpv:hasNotice": _notice(version, controller),
         "dpv:hasJurisdiction": version.definition["jurisdiction"],
         "dpv:hasProcess": [_process(category, category in granted, row, version) for category in OPTIONAL],
         "dpv:hasConsentStatus": _status(row, bool(granted)),
-        "dpv:hasIndicationMethod": {"poort:source": row["source"], "poort:action": row["action"], "poort:gpc": row["gpc"]},
+        "dpv:hasIndicationMethod": {
+            "poort:source": row["source"],
+            "poort:action": row["action"],
+            "poort:gpc": row["gpc"],
+        },
         "dpv:isIndicatedBy": {"@type": "dpv:DataSubject", "dct:identifier": shown["visitor"]},
         "dpv:isIndicatedAtTime": {"@value": shown["recorded_at"], "@type": "xsd:dateTime"},
         "dpv:hasDuration": _duration(row, version, bool(granted)),
-        "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "poort:how": "the cookie settings on every page of the site"},
+        "dpv:hasConsentControl": {
+            "@type": "dpv:WithdrawConsent",
+            "poort:how": "the cookie settings on every page of the site",
+        },
         "poort:record": shown,
     }
 
 
 def _controller(controller: Mapping[str, Any]) -> dict[str, Any]:
-    return {"@type": "dpv:DataController", "dpv:hasName": controller["name"], "dpv:hasContact": controller["email"],
-            "dpv:hasAddress": controller["policy_url"]}
+    return {
+        "@type": "dpv:DataController",
+        "dpv:hasName": controller["name"],
+        "dpv:hasContact": controller["email"],
+        "dpv:hasAddress": controller["policy_url"],
+    }
 
 
 def _notice(version: Published, controller: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "@type": "dpv:ConsentNotice", "dct:source": controller["policy_url"], "dct:hasVersion": version.number,
-        "poort:sha256": version.digest, "dct:issued": version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "@type": "dpv:ConsentNotice",
+        "dct:source": controller["policy_url"],
+        "dct:hasVersion": version.number,
+        "poort:sha256": version.digest,
+        "dct:issued": version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
 
 def _process(category: str, granted: bool, row: Mapping[str, Any], version: Published) -> dict[str, Any]:
-    trackers = [tracker for tracker in version.snapshot["trackers"]
-                if tracker["category"] == category and not tracker["exempt"]]
+    trackers = [
+        tracker for tracker in version.snapshot["trackers"] if tracker["category"] == category and not tracker["exempt"]
+    ]
     return {
-        "@type": "dpv:Process", "poort:category": category, "poort:granted": granted,
-        "dpv:hasPurpose": {"@type": PURPOSES[category], "dct:description": _purpose(version, row["language"], category)},
+        "@type": "dpv:Process",
+        "poort:category": category,
+        "poort:granted": granted,
+        "dpv:hasPurpose": {
+            "@type": PURPOSES[category],
+            "dct:description": _purpose(version, row["language"], category),
+        },
         "dpv:hasLegalBasis": "eu-gdpr:A6-1-a",
         "dpv:hasPersonalData": sorted({cookie["name"] for tracker in trackers for cookie in tracker["cookies"]}),
         "dpv:hasRecipient": [_recipient(tracker, row["trackers"].get(tracker["id"], granted)) for tracker in trackers],
         "dpv:hasStorageCondition": [
             {"poort:cookie": cookie["name"], "dpv:hasDuration": cookie["duration"]}
-            for tracker in trackers for cookie in tracker["cookies"]
+            for tracker in trackers
+            for cookie in tracker["cookies"]
         ],
     }
 
@@ -77,8 +109,14 @@ def _purpose(version: Published, language: str, category: str) -> str:
 
 def _recipient(tracker: Mapping[str, Any], granted: bool) -> dict[str, Any]:
     role = "dpv:DataProcessor" if tracker["role"] == "processor" else "dpv:DataController"
-    return {"@type": role, "dct:identifier": tracker["id"], "dpv:hasName": tracker["vendor"],
-            "dpv:hasLocation": tracker["country"], "poort:outside_eea": tracker["transfer"], "poort:granted": granted}
+    return {
+        "@type": role,
+        "dct:identifier": tracker["id"],
+        "dpv:hasName": tracker["vendor"],
+        "dpv:hasLocation": tracker["country"],
+        "poort:outside_eea": tracker["transfer"],
+        "poort:granted": granted,
+    }
 
 
 def _status(row: Mapping[str, Any], granted: bool) -> str:

@@ -1,6 +1,6 @@
 """The gate: may this tracker load, and why (not)? Pure functions, no I/O; any doubt is no.
 
-    decide(receipt, version, "hotjar", now=1763800000, gpc=False) -> Decision(allow=False, reason="no_choice")
+decide(receipt, version, "hotjar", now=1763800000, gpc=False) -> Decision(allow=False, reason="no_choice")
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,16 @@ OPTIONAL: Final = CATEGORIES[1:]
 
 ALLOWED: Final = ("necessary", "exempt", "granted")
 REFUSED: Final = (
-    "no_choice", "bad_receipt", "wrong_site", "denied", "withdrawn", "expired", "stale_version",
-    "gpc", "child_audience", "unknown_tracker",
+    "no_choice",
+    "bad_receipt",
+    "wrong_site",
+    "denied",
+    "withdrawn",
+    "expired",
+    "stale_version",
+    "gpc",
+    "child_audience",
+    "unknown_tracker",
 )
 
 
@@ -79,9 +87,13 @@ class Version:
     def as_dict(self) -> dict[str, Any]:
         """The same in JSON, for the SDK: `{site, number, audience, categories, trackers}`."""
         return {
-            "site": self.site, "number": self.number, "audience": self.audience, "categories": dict(self.categories),
+            "site": self.site,
+            "number": self.number,
+            "audience": self.audience,
+            "categories": dict(self.categories),
             "trackers": [
-                {"id": t.id, "category": t.category, "since": t.since, "exempt": t.exempt} for t in self.trackers.values()
+                {"id": t.id, "category": t.category, "since": t.since, "exempt": t.exempt}
+                for t in self.trackers.values()
             ],
         }
 
@@ -99,8 +111,13 @@ def version_from(data: Mapping[str, Any]) -> Version:
             for row in data["trackers"]
         }
         number = int(data["number"] if "number" in data else data["version"])
-        return Version(str(data["site"]), number, trackers, {name: int(since[name]) for name in CATEGORIES},
-                       str(data.get("audience", "general")))
+        return Version(
+            str(data["site"]),
+            number,
+            trackers,
+            {name: int(since[name]) for name in CATEGORIES},
+            str(data.get("audience", "general")),
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"this is not a version of a site: {error!r}") from error
 

@@ -43,9 +43,17 @@ class Receipt:
     def claims(self) -> dict[str, Any]:
         """The JSON of the token, with the contract's one-letter names, lists sorted so that it is always the same."""
         return {
-            "s": self.site, "r": self.record, "p": self.visitor, "v": self.version, "a": self.action,
-            "c": sorted(self.granted), "x": sorted(self.refused), "g": sorted(self.allowed),
-            "gpc": self.gpc, "t": self.decided, "e": self.expires,
+            "s": self.site,
+            "r": self.record,
+            "p": self.visitor,
+            "v": self.version,
+            "a": self.action,
+            "c": sorted(self.granted),
+            "x": sorted(self.refused),
+            "g": sorted(self.allowed),
+            "gpc": self.gpc,
+            "t": self.decided,
+            "e": self.expires,
         }
 
 
@@ -68,8 +76,17 @@ def from_claims(claims: object) -> Receipt:
     if not texts or not numbers or not isinstance(claims["gpc"], bool) or claims["a"] not in _ACTIONS:
         raise BadReceipt("a claim has the wrong type")
     return Receipt(
-        claims["s"], claims["r"], claims["p"], claims["v"], claims["a"],
-        _names(claims["c"]), _names(claims["x"]), _names(claims["g"]), claims["gpc"], claims["t"], claims["e"],
+        claims["s"],
+        claims["r"],
+        claims["p"],
+        claims["v"],
+        claims["a"],
+        _names(claims["c"]),
+        _names(claims["x"]),
+        _names(claims["g"]),
+        claims["gpc"],
+        claims["t"],
+        claims["e"],
     )
 
 

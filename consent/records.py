@@ -128,8 +128,11 @@ class ConsentSchema(Schema):
     action = fields.String(required=True, validate=validate.OneOf(ACTIONS))
     choices = fields.Nested(ChoicesSchema, required=True)
     trackers = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 64)), values=Truth(), load_default=dict,
-        metadata={"description": "Choices for single trackers; each beats its category's."})
+        keys=fields.String(validate=validate.Length(1, 64)),
+        values=Truth(),
+        load_default=dict,
+        metadata={"description": "Choices for single trackers; each beats its category's."},
+    )
     source = fields.String(required=True, validate=validate.OneOf(SOURCES))
     language = fields.String(required=True, validate=validate.Length(2, 8))
     gpc = Truth(load_default=False, metadata={"description": "Global Privacy Control was on in the page."})
@@ -207,7 +210,9 @@ def check_shown(data: Mapping[str, Any], version: Published | None) -> Published
 def check_decision(data: Mapping[str, Any], version: Published) -> None:
     """Whether the decision can be one about this version; raises Refused."""
     known = {tracker.id for tracker in version.gate.trackers.values() if tracker.asked}
-    faults = {f"trackers.{name}": "This version asks no consent for it." for name in data["trackers"] if name not in known}
+    faults = {
+        f"trackers.{name}": "This version asks no consent for it." for name in data["trackers"] if name not in known
+    }
     contradiction = _contradiction(data)
     if contradiction:
         faults["action"] = contradiction
@@ -245,8 +250,10 @@ def agent(text: str) -> dict[str, Any]:
     parsed = user_agents.parse(text)
     device = "mobile" if parsed.is_mobile else "tablet" if parsed.is_tablet else "desktop" if parsed.is_pc else "other"
     return {
-        "browser": _family(parsed.browser.family), "os": _family(parsed.os.family),
-        "device": device, "bot": bool(parsed.is_bot),
+        "browser": _family(parsed.browser.family),
+        "os": _family(parsed.os.family),
+        "device": device,
+        "bot": bool(parsed.is_bot),
     }
 
 
@@ -267,8 +274,12 @@ _CONTENT = ("visitor", "version", "action", "choices", "trackers", "source", "la
 def check_same(row: Mapping[str, Any], stored: Stored) -> None:
     """Raise Refused when the id was used before for another decision."""
     if not stored.created and any(row[name] != stored.row[name] for name in _CONTENT):
-        raise Refused(409, "conflict", "This id is the id of another decision; use a new one.",
-                      {"id": "Was used for another decision."})
+        raise Refused(
+            409,
+            "conflict",
+            "This id is the id of another decision; use a new one.",
+            {"id": "Was used for another decision."},
+        )
 
 
 def receipt_of(row: Mapping[str, Any], version: Published) -> Receipt:
@@ -280,8 +291,17 @@ def receipt_of(row: Mapping[str, Any], version: Published) -> Receipt:
     days = version.definition["consent_days" if granted or allowed else "refusal_days"]
     decided = row["recorded_at"]
     return Receipt(
-        row["site"], str(row["id"]), str(row["visitor"]), row["version"], row["action"], granted, refused, allowed,
-        row["gpc"], int(decided.timestamp()), int((decided + timedelta(days=days)).timestamp()),
+        row["site"],
+        str(row["id"]),
+        str(row["visitor"]),
+        row["version"],
+        row["action"],
+        granted,
+        refused,
+        allowed,
+        row["gpc"],
+        int(decided.timestamp()),
+        int((decided + timedelta(days=days)).timestamp()),
     )
 
 

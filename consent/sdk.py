@@ -1,9 +1,9 @@
 """The gate in a Python site. Needs itsdangerous alone.
 
-    from consent.sdk import Gate
-    gate = Gate.from_url("https://consent.shop.example", site="shop", keys=["..."])
-    if gate.allows(request.cookies.get("poort"), "hotjar"):
-        ...
+from consent.sdk import Gate
+gate = Gate.from_url("https://consent.shop.example", site="shop", keys=["..."])
+if gate.allows(request.cookies.get("poort"), "hotjar"):
+    ...
 """
 
 import json
@@ -39,9 +39,7 @@ class Gate:
             self.use(version)
 
     @classmethod
-    def from_url(
-        cls, url: str, site: str, keys: Sequence[str], every: float = 60.0, patience: float = 3.0
-    ) -> "Gate":
+    def from_url(cls, url: str, site: str, keys: Sequence[str], every: float = 60.0, patience: float = 3.0) -> "Gate":
         """A gate whose version comes from Poort at `url`, asked for again every so many seconds in the background.
 
         Waits at most `patience` seconds for the first answer. When Poort is away the last version keeps being used;
@@ -58,9 +56,7 @@ class Gate:
             raise ValueError(f"this is a version of {new.site!r}, not of {self.site!r}")
         self._version = new
 
-    def allows(
-        self, receipt: str | None, tracker: str, *, gpc: bool = False, now: float | None = None
-    ) -> Decision:
+    def allows(self, receipt: str | None, tracker: str, *, gpc: bool = False, now: float | None = None) -> Decision:
         """Whether `tracker` may load for who holds `receipt`, the value of the cookie `poort`; `.reason` says why.
 
         `gpc`: the request has `Sec-GPC: 1`. `now`: seconds since 1970, for tests.
@@ -77,9 +73,7 @@ class Gate:
             return Decision(False, "no_choice")
         return decide_category(self._read(receipt), self._version, category, time.time() if now is None else now, gpc)
 
-    def reasons(
-        self, receipt: str | None, *, gpc: bool = False, now: float | None = None
-    ) -> dict[str, Decision]:
+    def reasons(self, receipt: str | None, *, gpc: bool = False, now: float | None = None) -> dict[str, Decision]:
         """The answer for every tracker of the site."""
         trackers = self._version.trackers if self._version else {}
         return {tracker: self.allows(receipt, tracker, gpc=gpc, now=now) for tracker in trackers}

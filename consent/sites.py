@@ -65,8 +65,12 @@ class SiteSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    key = fields.String(required=True, validate=validate.Regexp(
-        re.compile(rf"(?:{KEY.pattern})\Z"), error="Use 1 to 63 lower-case letters, digits and hyphens."))
+    key = fields.String(
+        required=True,
+        validate=validate.Regexp(
+            re.compile(rf"(?:{KEY.pattern})\Z"), error="Use 1 to 63 lower-case letters, digits and hyphens."
+        ),
+    )
     name = fields.String(required=True, validate=validate.Length(1, 200))
     organisation = fields.String(required=True, validate=validate.Length(1, 200))
     controller = fields.Nested(ControllerSchema, required=True)
@@ -74,16 +78,25 @@ class SiteSchema(Schema):
     cookie_domain = fields.String(allow_none=True, load_default=None)
     default_language = fields.String(load_default="nl", validate=validate.OneOf(LANGUAGES))
     languages = fields.List(
-        fields.String(validate=validate.OneOf(LANGUAGES)), load_default=lambda: list(LANGUAGES),
-        validate=validate.Length(1, len(LANGUAGES)))
+        fields.String(validate=validate.OneOf(LANGUAGES)),
+        load_default=lambda: list(LANGUAGES),
+        validate=validate.Length(1, len(LANGUAGES)),
+    )
     trackers = fields.List(fields.Nested(SiteTrackerSchema), load_default=list, validate=validate.Length(0, 300))
-    consent_days = fields.Integer(load_default=180, strict=True, validate=validate.Range(  # F2: never over 13 months
-        1, 395, error="Must be 1 to 395 days (13 months)."))
+    consent_days = fields.Integer(
+        load_default=180,
+        strict=True,
+        validate=validate.Range(  # F2: never over 13 months
+            1, 395, error="Must be 1 to 395 days (13 months)."
+        ),
+    )
     refusal_days = fields.Integer(load_default=180, strict=True, validate=validate.Range(1, 395))
     release = fields.String(load_default="acknowledged", validate=validate.OneOf(("acknowledged", "immediate")))
     audience = fields.String(load_default="general", validate=validate.OneOf(("general", "children")))
-    jurisdiction = fields.String(load_default="NL", validate=validate.Regexp(
-        r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."))
+    jurisdiction = fields.String(
+        load_default="NL",
+        validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def agrees(self, data: dict[str, Any], **_: Any) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -81,7 +81,8 @@ def since(previous: Version | None, snapshot: Mapping[str, Any], number: int) ->
     known = previous.since if previous else {"trackers": {}, "categories": dict.fromkeys(gate.CATEGORIES, number)}
     trackers = {
         row["id"]: known["trackers"][row["id"]]
-        if row["id"] in before and _material(before[row["id"]]) == _material(row) else number
+        if row["id"] in before and _material(before[row["id"]]) == _material(row)
+        else number
         for row in snapshot["trackers"]
     }
     return {"trackers": trackers, "categories": dict(known["categories"])}
@@ -100,8 +101,13 @@ def publish(site: Site, now: datetime) -> tuple[Version, bool]:
         return previous, False
     number = (previous.number if previous else 0) + 1
     version = Version(
-        site=site.key, number=number, digest=digest, snapshot=text.decode(), since=since(previous, snapshot, number),
-        script_digest=hashlib.sha256(built_script().encode()).hexdigest(), published_at=now,
+        site=site.key,
+        number=number,
+        digest=digest,
+        snapshot=text.decode(),
+        since=since(previous, snapshot, number),
+        script_digest=hashlib.sha256(built_script().encode()).hexdigest(),
+        published_at=now,
     )
     db.session.add(version)
     site.current = number
@@ -124,7 +130,8 @@ def published(row: Any) -> Published:
     snapshot = json.loads(row.snapshot)
     trackers = {
         tracker["id"]: gate.Tracker(
-            tracker["id"], tracker["category"], row.since["trackers"][tracker["id"]], tracker["exempt"])
+            tracker["id"], tracker["category"], row.since["trackers"][tracker["id"]], tracker["exempt"]
+        )
         for tracker in snapshot["trackers"]
     }
     view = gate.Version(row.site, row.number, trackers, row.since["categories"], snapshot["definition"]["audience"])
@@ -201,8 +208,7 @@ class Publications:
         table = Version.__table__
         try:
             with self._engine.connect() as connection:
-                row = connection.execute(
-                    select(table).where(table.c.site == site, table.c.number == number)).first()
+                row = connection.execute(select(table).where(table.c.site == site, table.c.number == number)).first()
         except SQLAlchemyError as error:
             raise Unavailable(str(type(error).__name__)) from error
         if row is not None:

@@ -11,14 +11,21 @@ from consent.db import refuse_unsound_sqlite, sqlite_is_sound
 KEY = "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c"
 
 BAD = [
-    ("POORT_SECRET_KEYS", "", "is missing"), ("POORT_SECRET_KEYS", " , ", "holds no key"),
-    ("POORT_SECRET_KEYS", "short", "too short"), ("POORT_SECRET_KEYS", f"{KEY},short", "too short"),
+    ("POORT_SECRET_KEYS", "", "is missing"),
+    ("POORT_SECRET_KEYS", " , ", "holds no key"),
+    ("POORT_SECRET_KEYS", "short", "too short"),
+    ("POORT_SECRET_KEYS", f"{KEY},short", "too short"),
     ("POORT_SECRET_KEYS", "change-me-change-me-change-me-change-me", "stand-in"),
     ("POORT_SECRET_KEYS", "your-secret-key-goes-here-0123456789", "stand-in"),
-    ("POORT_DATABASE_URL", "mysql://x", "must start with"), ("POORT_PUBLIC_URL", "consent.shop.example", "an address"),
-    ("POORT_PUBLIC_URL", "https://consent.shop.example/path", "an address"), ("POORT_PROXIES", "-1", "whole number"),
-    ("POORT_PROXIES", "one", "whole number"), ("PORT", "99999", "whole number"), ("WEB_CONCURRENCY", "0", "whole number"),
-    ("POORT_LOG_LEVEL", "loud", "must be one of"), ("POORT_DEMO", "maybe", "must be one of"),
+    ("POORT_DATABASE_URL", "mysql://x", "must start with"),
+    ("POORT_PUBLIC_URL", "consent.shop.example", "an address"),
+    ("POORT_PUBLIC_URL", "https://consent.shop.example/path", "an address"),
+    ("POORT_PROXIES", "-1", "whole number"),
+    ("POORT_PROXIES", "one", "whole number"),
+    ("PORT", "99999", "whole number"),
+    ("WEB_CONCURRENCY", "0", "whole number"),
+    ("POORT_LOG_LEVEL", "loud", "must be one of"),
+    ("POORT_DEMO", "maybe", "must be one of"),
 ]
 
 
@@ -60,10 +67,21 @@ def test_every_setting_says_what_it_is() -> None:
         assert setting.help.endswith(".")
 
 
-@pytest.mark.parametrize(("version", "sound"), [
-    ((3, 40, 1), False), ((3, 44, 5), False), ((3, 44, 6), True), ((3, 50, 6), False), ((3, 50, 7), True),
-    ((3, 51, 2), False), ((3, 51, 3), True), ((3, 52, 0), True), ((3, 53, 4), True), ((4, 0, 0), True),
-])
+@pytest.mark.parametrize(
+    ("version", "sound"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 52, 0), True),
+        ((3, 53, 4), True),
+        ((4, 0, 0), True),
+    ],
+)
 def test_a_sqlite_with_the_wal_reset_fault_is_refused(version: tuple[int, int, int], sound: bool) -> None:
     """reliability: an affected library lost acknowledged commits."""
     assert sqlite_is_sound(version) is sound

@@ -1,4 +1,4 @@
-"""The documentation is under test: every setting, command, route and call of the script is in docs/reference.md, and nothing else."""
+"""The documentation is under test: docs/reference.md has every setting, command, route and script call, and no other."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +58,8 @@ def test_every_route_is_there(tmp_path: Path) -> None:
     hot = {f"{route.method} {route.template}" for route in ROUTES}
     flask = {
         f"{method} {as_template(str(rule))}"
-        for rule in app.url_map.iter_rules() for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert set(column("Routes")) == hot | flask
 

@@ -44,7 +44,11 @@ def preflight(site: str) -> Response:
     """A browser asks whether a page may call."""
     found = _hot().preflight(call_of(request.environ), ["GET", "DELETE"])
     # `share` adds who may read; here only how they may ask.
-    how = [header for header in found.headers if header[0] not in ("Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")]
+    how = [
+        header
+        for header in found.headers
+        if header[0] not in ("Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
+    ]
     return response(found._replace(headers=how))
 
 
@@ -57,7 +61,9 @@ def _visitor(site: str) -> tuple[Receipt, list[dict[str, Any]]]:
     receipt = next((found for found in shown if found and found.site == site), None)
     rows = records.history(site, uuid.UUID(receipt.visitor)) if receipt else []
     if receipt is None or not rows:
-        raise Refused(401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt.")
+        raise Refused(
+            401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt."
+        )
     return receipt, rows
 
 
@@ -81,8 +87,11 @@ def export(site: str) -> Response:
     """The same to keep: consent receipts after ISO/IEC TS 27560 in JSON-LD (G4, M1)."""
     _, rows = _visitor(site)
     answer = reply(200, exports.document(rows, _versions(site, rows)))
-    headers = [("Content-Type", "application/ld+json"), NO_STORE,
-               ("Content-Disposition", f'attachment; filename="consent-{site}.jsonld"')]
+    headers = [
+        ("Content-Type", "application/ld+json"),
+        NO_STORE,
+        ("Content-Disposition", f'attachment; filename="consent-{site}.jsonld"'),
+    ]
     return response(Answer(200, headers, answer.body))
 
 
@@ -96,14 +105,23 @@ def erase(site: str) -> Response:
 
 
 def _summary(version: Published) -> dict[str, Any]:
-    return {"number": version.number, "digest": version.digest,
-            "published_at": version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {
+        "number": version.number,
+        "digest": version.digest,
+        "published_at": version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
 
 
 def _version(version: Published) -> dict[str, Any]:
-    return {"site": version.site, **_summary(version), "since": {
-        "trackers": {name: tracker.since for name, tracker in version.gate.trackers.items()},
-        "categories": dict(version.gate.categories)}, "snapshot": version.snapshot}
+    return {
+        "site": version.site,
+        **_summary(version),
+        "since": {
+            "trackers": {name: tracker.since for name, tracker in version.gate.trackers.items()},
+            "categories": dict(version.gate.categories),
+        },
+        "snapshot": version.snapshot,
+    }
 
 
 @views.get("/v1/sites/<site>/versions/<number>")
@@ -112,8 +130,14 @@ def version(site: str, number: str) -> Response:
     found = _hot().publications.get(site, int(number)) if number.isdecimal() and len(number) < 10 else None
     if found is None:
         raise Refused(404, "unknown_version", "This site has no such version.")
-    return response(reply(200, _version(found))._replace(headers=[
-        ("Content-Type", "application/json; charset=utf-8"), ("Cache-Control", "public, max-age=31536000, immutable")]))
+    return response(
+        reply(200, _version(found))._replace(
+            headers=[
+                ("Content-Type", "application/json; charset=utf-8"),
+                ("Cache-Control", "public, max-age=31536000, immutable"),
+            ]
+        )
+    )
 
 
 def _language(version: Published) -> str:
@@ -131,8 +155,25 @@ def declaration(site: str) -> Response:
     language = _language(found)
     shown = banners.config(found, language)
     if request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html") == "application/json":
-        answer = response(reply(200, {name: shown[name] for name in (
-            "site", "name", "version", "digest", "published_at", "language", "controller", "categories", "trackers")}))
+        answer = response(
+            reply(
+                200,
+                {
+                    name: shown[name]
+                    for name in (
+                        "site",
+                        "name",
+                        "version",
+                        "digest",
+                        "published_at",
+                        "language",
+                        "controller",
+                        "categories",
+                        "trackers",
+                    )
+                },
+            )
+        )
     else:
         answer = _page("visitor/declaration.html", found, language)
     answer.headers["Cache-Control"] = "public, max-age=60"
@@ -150,7 +191,12 @@ def page(site: str) -> Response:
 def _page(template: str, version: Published, language: str) -> Response:
     """A page about a version, in a language that the site has."""
     with force_locale(language):
-        return Response(render_template(
-            template, shown=banners.config(version, language), language=language,
-            languages=version.definition["languages"], day=format_date(version.published_at, "long"),
-        ))
+        return Response(
+            render_template(
+                template,
+                shown=banners.config(version, language),
+                language=language,
+                languages=version.definition["languages"],
+                day=format_date(version.published_at, "long"),
+            )
+        )
