@@ -17,6 +17,10 @@ TEXT = "".join(
 )
 
 
+# One column in the middle, where a banner that is centred lies over it.
+COLUMN = "<style>main { max-width: 40rem; margin: auto }</style>"
+
+
 def html(body: str, head: str = "", lang: str = "nl", attributes: str = "") -> str:
     return (
         f'<!doctype html><html lang="{lang}" {attributes}><head><meta charset="utf-8"><title>Journeys</title>'

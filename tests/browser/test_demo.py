@@ -94,8 +94,7 @@ def newcomers(chromium: Browser, demo: str) -> Iterator[NewNewcomer]:
     contexts: list[BrowserContext] = []
 
     def make(width: int = 1280, height: int = 800, scheme: str = "light") -> Newcomer:
-        context = chromium.new_context(
-            viewport={"width": width, "height": height}, locale="nl-NL", color_scheme=scheme)  # type: ignore[arg-type]
+        context = chromium.new_context(viewport={"width": width, "height": height}, locale="nl-NL", color_scheme=scheme)  # type: ignore[arg-type]
         context.set_default_timeout(5_000)
         contexts.append(context)
         return Newcomer(context.new_page(), demo)
@@ -186,7 +185,8 @@ def test_gpc_keeps_marketing_out_of_an_earlier_consent(newcomer: Newcomer) -> No
     newcomer.act("gpc")
     newcomer.page.wait_for_url("**gpc=1")
     newcomer.settles(
-        FUNCTIONAL | ANALYTICS, dict.fromkeys(FUNCTIONAL | ANALYTICS, "granted") | dict.fromkeys(MARKETING, "gpc"))
+        FUNCTIONAL | ANALYTICS, dict.fromkeys(FUNCTIONAL | ANALYTICS, "granted") | dict.fromkeys(MARKETING, "gpc")
+    )
 
 
 def test_who_accepts_knowing_of_gpc_is_taken_at_their_word(newcomer: Newcomer) -> None:

@@ -182,7 +182,7 @@ def test_what_has_the_focus_is_never_wholly_under_the_banner(
 ) -> None:
     """N3, WCAG 2.4.11: every link of a long page, with the banner open, forwards and back."""
     visitor = new_visitor(width=width, height=height)
-    visitor.open(pages.shop(net), banner=True)
+    visitor.open(pages.shop(net, head=pages.COLUMN), banner=True)
     visitor.page.locator("main a").first.focus()
     hidden = []
     for key in ["Tab"] * 22 + ["Shift+Tab"] * 22:

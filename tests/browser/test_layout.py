@@ -7,7 +7,7 @@ import pytest
 from tests.browser import pages
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
-from tests.browser.measure import contrast, in_window, look, overflow, reachable
+from tests.browser.measure import SEEN, contrast, in_window, look, overflow, reachable
 from tests.browser.visitor import Visitor
 
 FIRST = ("accept-all", "necessary-only", "preferences")
@@ -134,12 +134,14 @@ def test_the_page_is_laid_out_the_same_with_the_banner(net: Internet, new_visito
     assert with_banner == without
 
 
-def test_the_end_of_the_page_can_be_read_behind_the_banner(net: Internet, visitor: Visitor) -> None:
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_end_of_the_page_can_be_read_behind_the_banner(net: Internet, new_visitor: NewVisitor, width: int) -> None:
     """B9, B15: scrolled to the end, the last link is not under the banner."""
-    visitor.open(pages.shop(net), banner=True)
-    last = visitor.page.get_by_role("link", name="Verder lezen 23")
+    visitor = new_visitor(width=width)
+    visitor.open(pages.shop(net, head=pages.COLUMN), banner=True)
     visitor.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    last.click(trial=True)
+    last = visitor.page.get_by_role("link", name="Verder lezen 23")
+    assert last.evaluate(SEEN)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
