@@ -9,11 +9,13 @@ const choices = (look) => [
   button("necessary-only", text("necessary_only"), { id: "poort-reject-all", class: look }),
 ];
 
-// What both layers have: a heading, a text with the policy, the GPC sentence, and buttons that are always in sight.
+export const policy = () => link(config.controller.policy_url, text("policy"));
+
+// What both layers have: a heading, a text, the GPC sentence, and buttons that are always in sight.
 export const layer = (title, intro, body, look, ...more) => [
   h("div", { class: "head" }, h("h2", { id: "poort-title", tabindex: -1 }, title), look && button("close", text("close"), { class: look })),
   h("div", { class: "text" },
-    h("p", { id: "poort-text" }, intro, link(config.controller.policy_url, text("policy"))),
+    h("p", { id: "poort-text" }, intro),
     gpc() && h("p", {}, text("gpc")),
     body),
   config.ask && h("div", { class: "actions" }, choices(look), more),
@@ -21,5 +23,5 @@ export const layer = (title, intro, body, look, ...more) => [
 
 export const firstLayer = () => layer(text("title"), text("intro"), [
   h("ul", {}, asked().map(({ name, purpose }) => h("li", {}, h("b", {}, name), " " + purpose))),
-  h("p", {}, text("change")),
+  h("p", {}, text("change"), policy()),
 ], "", button("preferences", text("preferences"), { class: "quiet" }));

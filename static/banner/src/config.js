@@ -30,7 +30,7 @@ export const load = async () => {
 
 export const text = (key, values) => {
   const known = { ...config.texts, controller: config.controller.name, ...values };
-  return config.texts[key].replace(/\{(\w+)\}/g, (_, name) => known[name]);
+  return config.texts[key]?.replace(/\{(\w+)\}/g, (_, name) => known[name]);
 };
 
 export const byId = (rows, id) => rows.find((one) => one.id === id);

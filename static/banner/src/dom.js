@@ -3,7 +3,7 @@
 export const h = (name, attributes, ...children) => {
   const node = document.createElement(name);
   for (const key in attributes) node.setAttribute(key, attributes[key]);
-  node.append(...children.flat(2).filter(Boolean));
+  node.append(...children.flat(3).filter(Boolean));
   return node;
 };
 

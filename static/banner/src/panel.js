@@ -1,6 +1,6 @@
 // The second layer: a switch per category and per tracker, and all that there is to know of each (C1-C7).
 
-import { layer } from "./banner.js";
+import { layer, policy } from "./banner.js";
 import { config, needsConsent, text, wish } from "./config.js";
 import { button, h, link } from "./dom.js";
 import { decision, saysYes, saysYesTo } from "./state.js";
@@ -20,9 +20,9 @@ const toggle = (hook, label, on, locked) => h("label", {}, label, h("input", {
 }));
 
 const kept = ({ cookies, storage }) => [
-  ...cookies.map(({ name, duration: lasts, domain }) => [domain ? `${name} (${domain})` : name, lasts]),
+  ...cookies.map(({ name, duration: lasts, domain }) => [domain ? `${name}, ${domain}` : name, lasts]),
   ...storage.map(({ name, kind }) => [name, kind === "local" ? "persistent" : kind]),
-].map(([name, lasts]) => `${name} ${duration(lasts)}`).join(", ");
+].map(([name, lasts]) => `${name} (${duration(lasts)})`).join("; ");
 
 const trackerRow = (tracker) => h("li", {},
   needsConsent(tracker) ? toggle("tracker-" + tracker.id, tracker.name, saysYes(tracker), !config.ask) : h("b", {}, tracker.name),
@@ -48,7 +48,7 @@ const history = ({ t, v, r }) => h("small", {},
   text("version", { version: config.version, date: date(config.published_at) }),
   t && " " + text("decided", { version: v, date: date(t * 1e3), record: r }));
 
-export const secondLayer = () => layer(text("reopen"), text("settings_intro"), [
+export const secondLayer = () => layer(text("reopen"), [text("settings_intro"), policy()], [
   config.audience === "children" && h("p", {}, text("child")),
   config.categories.map(section),
   history(decision() || {}),
