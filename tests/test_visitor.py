@@ -146,6 +146,16 @@ class TestDeclaration:
         for vendor in ("Hotjar", "Meta", "Google", "Intercom", "Webwinkel B.V."):
             assert vendor in page.text
 
+    @pytest.mark.parametrize(
+        ("header", "language"),
+        [("en-GB,nl;q=0.5", "en"), ("nl-BE,en;q=0.8", "nl"), ("de,en;q=0.8,nl;q=0.4", "en"), ("fr", "nl"), ("", "nl")],
+    )
+    def test_else_in_the_language_that_the_browser_likes_best(
+        self, client: FlaskClient, shop: versions.Version, header: str, language: str
+    ) -> None:
+        page = client.get("/v1/sites/shop/declaration", headers={"Accept": "text/html", "Accept-Language": header})
+        assert f'<html lang="{language}"' in page.text
+
     def test_an_unknown_site_is_404(self, client: FlaskClient, app: Flask) -> None:
         assert client.get("/v1/sites/nobody/declaration").status_code == 404
         assert client.get("/me/nobody").status_code == 404

@@ -1,5 +1,6 @@
 """In which language a page speaks: what the address asks (?lang=), else what this session chose, else the browser."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from babel import Locale
@@ -27,7 +28,13 @@ def language() -> str:
     if asked in LANGUAGES:
         return asked
     chosen = session.get("language")
-    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, default=LANGUAGES[0])
+    return chosen if chosen in LANGUAGES else preferred(LANGUAGES) or LANGUAGES[0]
+
+
+def preferred(offered: Sequence[str]) -> str | None:
+    """The language that the browser likes best, by its first part: en-GB before nl is English."""
+    wanted = (tag[:2].lower() for tag in request.accept_languages.values())
+    return next((tag for tag in wanted if tag in offered), None)
 
 
 def locale() -> str:

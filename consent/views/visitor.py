@@ -17,6 +17,7 @@ from consent.records import Refused
 from consent.versions import Published
 from consent.views.door import call_of
 from consent.views.errors import response
+from consent.views.language import preferred
 from consent.views.lifetimes import lifetime
 
 views = Blueprint("visitor", __name__)
@@ -145,7 +146,7 @@ def _language(version: Published) -> str:
     asked = request.args.get("lang", "")[:2].lower()
     if asked in languages:
         return asked
-    return request.accept_languages.best_match(languages) or str(version.definition["default_language"])
+    return preferred(languages) or str(version.definition["default_language"])
 
 
 @views.get("/v1/sites/<site>/declaration")

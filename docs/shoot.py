@@ -1,0 +1,108 @@
+"""Take the pictures of docs/screenshots: `make screenshots`. A real Poort on a database of its own, a real Chromium."""
+
+import random
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from consent.counts import DailyCount
+from consent.db import add_up
+from tests.servers import Server, sqlite
+
+FOLDER = Path(__file__).resolve().parent / "screenshots"
+WIDTHS = {1280: 800, 360: 780}
+LANGUAGES = ("nl", "en")
+
+
+def seed(url: str) -> None:
+    """A month of counts that look like a shop's: made up, and the same each time."""
+    from sqlalchemy import create_engine
+
+    from consent.db import engine_options
+
+    chance = random.Random(7)  # noqa: S311  # a picture, no secret
+    engine = create_engine(url, **engine_options(url))
+    today = datetime.now(UTC).date()
+    rows = []
+    for back in range(30):
+        day = today - timedelta(days=back)
+        shown = chance.randint(420, 620) * (1 if day.weekday() < 5 else 2) // 2
+        accepted, refused, own = (round(shown * share) for share in (0.41, 0.27, 0.06))
+        of = {
+            ("shown", ""): shown,
+            ("answered", "accept_all"): accepted,
+            ("answered", "necessary_only"): refused,
+            ("answered", "custom"): own,
+            ("granted", "functional"): accepted + own,
+            ("granted", "analytics"): accepted + own // 2,
+            ("granted", "marketing"): accepted + own // 9,
+            ("withdrawn", ""): shown // 90,
+        }
+        rows += [
+            {"site": "demo", "day": day, "bot": False, "metric": metric, "value": value, "n": n}
+            for (metric, value), n in of.items()
+        ]
+    with engine.connect().execution_options(will_write=True) as connection, connection.begin():
+        add_up(connection, DailyCount.__table__, rows)
+    engine.dispose()
+
+
+def shoot(page: Page, name: str) -> None:
+    """One picture, once everything has settled."""
+    page.wait_for_timeout(600)
+    page.screenshot(path=FOLDER / f"{name}.png")
+
+
+def visitor(browser: Browser, base: str, language: str, width: int) -> None:
+    """The banner, the second layer and the demo after accepting."""
+    context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, locale=language)
+    page = context.new_page()
+    page.goto(f"{base}/demo/?lang={language}")
+    page.wait_for_selector("[data-poort=banner]")
+    shoot(page, f"banner-{language}-{width}")
+    page.click("[data-poort=preferences]")
+    shoot(page, f"preferences-{language}-{width}")
+    page.click("#poort-accept-all")
+    shoot(page, f"demo-{language}-{width}")
+    context.close()
+
+
+def marketer(browser: Browser, base: str, language: str, width: int, login: list[str]) -> None:
+    """The report."""
+    context = browser.new_context(viewport={"width": width, "height": 1000}, locale=language)
+    page = context.new_page()
+    page.goto(f"{base}/login?lang={language}")
+    page.fill("input[name=email]", login[0])
+    page.fill("input[name=password]", login[1])
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/console/**")
+    page.goto(f"{base}/console/sites/demo/report?lang={language}")
+    shoot(page, f"report-{language}-{width}")
+    context.close()
+
+
+def main() -> None:
+    """Take them all."""
+    FOLDER.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp())
+    with Server(sqlite(folder), POORT_DEMO="on") as server, sync_playwright() as playwright:
+        login = folder / "login"
+        server.flask("demo", "load", "--login", str(login))
+        seed(server.database_url)
+        found = login.read_text().split()
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-background-networking"]
+        )
+        for language in LANGUAGES:
+            for width in WIDTHS:
+                visitor(browser, server.url, language, width)
+                marketer(browser, server.url, language, width, found)
+        browser.close()
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
