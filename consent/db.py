@@ -3,16 +3,25 @@
 Everything that only one of the two speaks stands in this module.
 """
 
+import fcntl
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pysqlite3
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
-    LargeBinary, Table, TypeDecorator, Uuid, event, BigInteger, MetaData,
+    BigInteger,
+    LargeBinary,
+    MetaData,
+    Table,
+    TypeDecorator,
+    Uuid,
+    event,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
@@ -27,11 +36,15 @@ BUSY_MS = 2_000
 class Base(DeclarativeBase):
     """Names for constraints, so that both databases and every migration call them the same."""
 
-    metadata = MetaData(naming_convention={
-        "ix": "ix_%(column_0_label)s", "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s", "pk": "pk_%(table_name)s",
-    })
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
 
 
 db = SQLAlchemy(model_class=Base)
@@ -85,15 +98,21 @@ def refuse_unsound_sqlite(version: tuple[int, ...] = pysqlite3.sqlite_version_in
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """What SQLAlchemy needs for `url`; makes the folder of a SQLite file. No error ever quotes what was to be stored."""
+    """What SQLAlchemy needs for `url`; makes the folder of a SQLite file. No error quotes what was to be stored."""
     return {"hide_parameters": True, **_engine_options(url)}
 
 
 def _engine_options(url: str) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "postgresql":
         return {
-            "pool_pre_ping": True, "pool_size": 8, "max_overflow": 24, "pool_timeout": 3,
-            "connect_args": {"connect_timeout": 2, "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c timezone=UTC"},
+            "pool_pre_ping": True,
+            "pool_size": 8,
+            "max_overflow": 24,
+            "pool_timeout": 3,
+            "connect_args": {
+                "connect_timeout": 2,
+                "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c timezone=UTC",
+            },
         }
     refuse_unsound_sqlite()
     file = make_url(url).database
@@ -106,7 +125,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"POORT_DATABASE_URL names a file in {folder}, which can not be made: {error.strerror}.") from error
+        raise ConfigError(
+            f"POORT_DATABASE_URL names a file in {folder}, which can not be made: {error.strerror}."
+        ) from error
 
 
 @event.listens_for(Engine, "connect")
@@ -128,17 +149,58 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+class Turns:
+    """Lets the writers of several processes go one after the other. PostgreSQL needs none of it.
+
+    SQLite's busy handler polls, ever more slowly: of two workers at 32 connections the unlucky one waited up to a
+    second. A lock on a file beside the database is handed on at once, and the kernel takes it from a process that dies.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._path = f"{file}-turn" if file and file != ":memory:" else None
+        self._file: IO[bytes] | None = None
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait for the turn, and have it until the end of the block. For one thread of a process."""
+        if self._path is None:
+            yield
+            return
+        if self._file is None:
+            self._file = open(self._path, "ab")  # noqa: SIM115  # kept as long as the process lives
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
 def will_write() -> None:
     """Begin the session's transaction as a writer; call it before the first read of a command that writes."""
     db.session.rollback()
     db.session.connection(execution_options={"will_write": True})
 
 
+@cache
+def _inserting(table: Table, dialect: str) -> Any:
+    """INSERT that steps over what is there and returns the keys of what was not. Kept: building it is half of it."""
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    keys = list(table.primary_key.columns)
+    return insert.on_conflict_do_nothing(index_elements=keys).returning(*keys)
+
+
+@cache
+def _adding(table: Table, dialect: str) -> Any:
+    """INSERT that adds `n` to what is there."""
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    keys = [column.name for column in table.primary_key.columns]
+    return insert.on_conflict_do_update(index_elements=keys, set_={"n": table.c.n + insert.excluded.n})
+
+
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Insert the rows whose primary key is not there yet; return the primary keys of those that were inserted."""
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    keys = list(table.primary_key.columns)
-    return [tuple(row) for row in connection.execute(insert.on_conflict_do_nothing(index_elements=keys).returning(*keys), list(rows))]
+    return [tuple(row) for row in connection.execute(_inserting(table, connection.dialect.name), list(rows))]
 
 
 def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -148,9 +210,6 @@ def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
     """
     if not rows:
         return
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
     keys = [column.name for column in table.primary_key.columns]
     ordered = sorted(rows, key=lambda row: [str(row[key]) for key in keys])
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=keys, set_={"n": table.c.n + insert.excluded.n}), ordered
-    )
+    connection.execute(_adding(table, connection.dialect.name), ordered)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
 from consent import counts, metrics
-from consent.db import add_up, insert_new
+from consent.db import Turns, add_up, insert_new
 
 log = logging.getLogger("poort.writer")
 
@@ -53,6 +53,7 @@ class GroupCommit:
 
     def __init__(self, engine: Engine, table: Table, waiting: int) -> None:
         self._engine = engine
+        self._turns = Turns(engine)
         self._table = table
         self._jobs: queue.Queue[Job] = queue.Queue(maxsize=waiting)
         self._start = threading.Lock()
@@ -114,15 +115,22 @@ class GroupCommit:
             self._answer([job])
 
     def _commit(self, batch: list[Job]) -> list[Stored | None]:
-        with self._engine.connect().execution_options(will_write=True) as connection, connection.begin():
+        with (
+            self._turns.take(),
+            self._engine.connect().execution_options(will_write=True) as connection,
+            connection.begin(),
+        ):
             first: dict[Any, Job] = {}
             for job in batch:
                 if job.key is not None:
                     first.setdefault(job.key, job)
             inserted = self._insert(connection, list(first.values()))
             new = {id(first[key]) for key in inserted}
-            add_up(connection, counts.DailyCount.__table__, counts.rows(
-                tally for job in batch if job.row is None or id(job) in new for tally in job.tallies))
+            add_up(
+                connection,
+                counts.DailyCount.__table__,
+                counts.rows(tally for job in batch if job.row is None or id(job) in new for tally in job.tallies),
+            )
             there = self._existing(connection, {job.key for job in batch if job.key and id(job) not in new})
         return [_stored(job, id(job) in new, there) for job in batch]
 
