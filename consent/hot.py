@@ -94,7 +94,9 @@ def reply(status: int, data: Any, *headers: tuple[str, str]) -> Answer:
     return Answer(status, [JSON, NO_STORE, *headers], _dumps(data))
 
 
-def error(status: int, code: str, message: str, faults: dict[str, str] | None = None, *headers: tuple[str, str]) -> Answer:
+def error(
+    status: int, code: str, message: str, faults: dict[str, str] | None = None, *headers: tuple[str, str]
+) -> Answer:
     """The one shape of every error."""
     data: dict[str, Any] = {"error": code, "message": message}
     if faults:
@@ -112,7 +114,7 @@ class Route(NamedTuple):
 
 
 def _route(method: str, template: str, name: str) -> Route:
-    pattern = template.replace(".", r"\.").replace("{site}", r"(?P<site>[^/]+)").replace("{tracker}", r"(?P<tracker>[^/]+)")
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template.replace(".", r"\."))
     return Route(method, template, name, re.compile(pattern))
 
 
@@ -187,7 +189,8 @@ class Hot:
         vary = ("Vary", "Origin")
         if call.origin is None or not self.is_own(site, call):
             return [vary]
-        return [vary, ("Access-Control-Allow-Origin", call.origin), ("Access-Control-Expose-Headers", "Poort-Reason, Retry-After")]
+        expose = ("Access-Control-Expose-Headers", "Poort-Reason, Retry-After")
+        return [vary, ("Access-Control-Allow-Origin", call.origin), expose]
 
     def is_own(self, site: str, call: Call) -> bool:
         """Whether the call comes from one of the site's origins, from Poort itself, or from no page at all."""
@@ -216,7 +219,8 @@ class Hot:
     def script(self, call: Call, site: str) -> Answer:
         """`GET /banner/{site}.js`: the banner with the current version baked in."""
         found = self.published(site)
-        made = self._asset(("script", site, found.digest, str(found.number)), lambda: banners.script_for(found), _SCRIPT)
+        key = ("script", site, found.digest, str(found.number))
+        made = self._asset(key, lambda: banners.script_for(found), _SCRIPT)
         return _send(call, made, "public, max-age=300, stale-while-revalidate=3600", ANY_ORIGIN)
 
     def pinned_script(self, call: Call) -> Answer:
@@ -390,4 +394,5 @@ def _send(call: Call, made: Asset, cache: str, *headers: tuple[str, str]) -> Ans
     elif "gzip" in accepted and "gzip;q=0" not in accepted.replace(" ", ""):
         body, coding = made.gzip, "gzip"
     coded = [("Content-Encoding", coding)] if coding else []
-    return Answer(200, [("Content-Type", made.content_type), ("X-Content-Type-Options", "nosniff"), *shared, *coded], body)
+    kind = [("Content-Type", made.content_type), ("X-Content-Type-Options", "nosniff")]
+    return Answer(200, [*kind, *shared, *coded], body)
