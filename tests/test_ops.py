@@ -39,7 +39,8 @@ HEADERS = {
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Poort behind one proxy with three workers and the shop, once on each kind of database."""
     url = servers.sqlite(tmp_path_factory.mktemp("ops")) if request.param == "sqlite" else None
-    settings: dict[str, Any] = {"WEB_CONCURRENCY": 3, "POORT_PROXIES": 1, "POORT_METRICS_TOKEN": TOKEN, "POORT_LOG_LEVEL": "debug"}
+    settings: dict[str, Any] = {
+        "WEB_CONCURRENCY": 3, "POORT_PROXIES": 1, "POORT_METRICS_TOKEN": TOKEN, "POORT_LOG_LEVEL": "debug"}
     with Server(url or request.getfixturevalue("postgres").fresh(), **settings) as running:
         running.publish(DEFINITION)
         yield running
