@@ -77,14 +77,14 @@ const start = () => {
   tell("ready");
 };
 
-// Twice in a page is once. Without a config nothing is asked and nothing is let through.
-if (!window.Poort?.mayLoad) {
+// Twice in a page is once; an element of that name is not us. Without a config nothing is asked and nothing is let through.
+if (typeof window.Poort?.mayLoad !== "function") {
   const ready = load().then(start);
   const Poort = {
     getConsent: state, hasConsent, mayLoad,
     onReady: (fn) => ready.then(() => fn(state())),
     onChange: (fn) => window.addEventListener("poort:change", (event) => fn(event.detail)),
   };
-  for (const name in actions) Poort[name] = (given) => ready.then(() => actions[name](given));
+  Object.keys(actions).map((name) => (Poort[name] = (given) => ready.then(() => actions[name](given))));
   window.Poort = Poort;
 }

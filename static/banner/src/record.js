@@ -47,8 +47,9 @@ export const choose = ({ choices, trackers }, source, refusal = "necessary_only"
 };
 
 const adopt = (token) => {
-  write(parse(token));
-  remember({ receipt: token });
+  const receipt = parse(token);
+  remember({ receipt: token, skew: receipt.t - Date.now() / 1e3 });
+  write(receipt);
   tries = 0;
   if (spoken) say("saved");
 };

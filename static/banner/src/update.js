@@ -18,7 +18,10 @@ const announce = ({ record, action, version, categories }) => {
   if (!record || record === announced) return;
   announced = record;
   const trackers = table(config.trackers, (one) => mayLoad(one.id));
-  if (config.signals.data_layer) (window.dataLayer ||= []).push({ event: "poort_consent", action, version, categories, trackers });
+  if (config.signals.data_layer) {
+    if (!Array.isArray(window.dataLayer)) window.dataLayer = [];
+    window.dataLayer.push({ event: "poort_consent", action, version, categories, trackers });
+  }
   return action === "withdraw";
 };
 
