@@ -36,9 +36,7 @@ class Poort(Server):
 def running(folder: Path) -> Iterator[Poort]:
     poort = Poort(sqlite(folder), WEB_CONCURRENCY=1, POORT_PROXIES=1)
     with poort:
-        for example in EXAMPLES:
-            poort.flask("site", "apply", str(example), "--publish")
-        poort.publish(*sites.ALL)
+        poort.publish(*definitions().values(), *sites.ALL)
         yield poort
 
 

@@ -7,7 +7,7 @@ import pytest
 from consent.catalogue import CATALOGUE
 from tests.browser import pages, trackers
 from tests.browser.internet import Internet
-from tests.browser.server import Poort, definitions
+from tests.browser.server import EXAMPLES, Poort, definitions
 from tests.browser.visitor import Visitor
 
 ASKING = {
@@ -81,7 +81,10 @@ def test_an_exempt_measurement_runs_without_a_choice(net: Internet, visitor: Vis
     assert visitor.page.evaluate("window.ran") in exempt
 
 
-def test_the_profiles_list_only_what_the_catalogue_or_they_themselves_describe(poort: Poort) -> None:
+def test_the_files_apply_as_they_are_and_twice_changes_nothing(poort: Poort) -> None:
+    """contract.md: a definition or a list of them; the same again publishes nothing."""
+    for example in EXAMPLES:
+        poort.flask("site", "apply", str(example), "--publish")
     listed = poort.flask("site", "list").stdout
     for key, definition in DEFINITIONS.items():
         assert f"{key}\tversion 1\t" in listed

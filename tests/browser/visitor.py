@@ -92,15 +92,16 @@ class Visitor:
 
     def quiet(self, seconds: float = 0.3) -> None:
         """Wait until nothing has been asked for during so long."""
-        seen = -1
-        while seen != len(self.internet.requests()):
-            seen = len(self.internet.requests())
+        seen, before = len(self.internet.requests()), -1
+        while seen != before:
             self.page.wait_for_timeout(seconds * 1000)
+            seen, before = len(self.internet.requests()), seen
 
     def asks_exactly(self, expected: set[str]) -> None:
         """The trackers asked for since the log was emptied are these, now and after a while."""
         wait_until(lambda: self.internet.trackers() >= expected)
-        self.quiet()
+        # That something did not happen takes longer to see.
+        self.quiet(0.3 if expected else 0.6)
         assert self.internet.trackers() == expected
 
     # -- the banner ---------------------------------------------------------------------------------------------------
