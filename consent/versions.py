@@ -24,6 +24,8 @@ from consent.sites import KEY, Site
 
 FRESH = 0.8  # seconds between two looks at a site: a publication reaches every worker within one
 
+ASKING = 30.0  # seconds that a thread may take to ask, before another one does
+
 
 class Version(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
     """One publication. `snapshot` is the canonical JSON whose SHA-256 is `digest` (E2)."""
@@ -178,14 +180,15 @@ class Publications:
 
     def _refreshed(self, site: str, known: tuple[int, float] | None) -> Published | None:
         if known is not None:
-            # The others go on with what is known while this thread asks.
-            self._current[site] = (known[0], time.monotonic())
+            # The others go on with what is known while this thread asks, also when the database hangs.
+            self._current[site] = (known[0], time.monotonic() + ASKING)
         try:
             number = self._number(site)
             found = self.get(site, number) if number else None
         except Unavailable:
             if known is None:
                 raise
+            self._current[site] = (known[0], time.monotonic())
             return self._versions[site, known[0]]
         if found is None:
             self._current.pop(site, None)
