@@ -9,19 +9,20 @@ const choices = (look) => [
   button("necessary-only", text("necessary_only"), { id: "poort-reject-all", class: look }),
 ];
 
+export const signal = () => gpc() && h("p", {}, text("gpc"));
 export const policy = () => link(config.controller.policy_url, text("policy"));
 
-// What both layers have: a heading, a text, the GPC sentence, and buttons that are always in sight.
+// What both layers have: a heading, a text, and buttons that are always in sight.
 export const layer = (title, intro, body, look, ...more) => [
   h("div", { class: "head" }, h("h2", { id: "poort-title", tabindex: -1 }, title), look && button("close", text("close"), { class: look })),
   h("div", { class: "text" },
     h("p", { id: "poort-text" }, intro),
-    gpc() && h("p", {}, text("gpc")),
     body),
   config.ask && h("div", { class: "actions" }, choices(look), more),
 ];
 
 export const firstLayer = () => layer(text("title"), text("intro"), [
   h("ul", {}, asked().map(({ name, purpose }) => h("li", {}, h("b", {}, name), " " + purpose))),
+  signal(),
   h("p", {}, text("change"), policy()),
 ], "", button("preferences", text("preferences"), { class: "quiet" }));

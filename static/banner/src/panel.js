@@ -1,6 +1,6 @@
 // The second layer: a switch per category and per tracker, and all that there is to know of each (C1-C7).
 
-import { layer, policy } from "./banner.js";
+import { layer, policy, signal } from "./banner.js";
 import { config, needsConsent, text, wish } from "./config.js";
 import { button, h, link } from "./dom.js";
 import { decision, saysYes, saysYesTo } from "./state.js";
@@ -49,6 +49,7 @@ const history = ({ t, v, r }) => h("small", {},
   t && " " + text("decided", { version: v, date: date(t * 1e3), record: r }));
 
 export const secondLayer = () => layer(text("reopen"), [text("settings_intro"), policy()], [
+  signal(),
   config.audience === "children" && h("p", {}, text("child")),
   config.categories.map(section),
   history(decision() || {}),

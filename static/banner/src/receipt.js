@@ -45,9 +45,9 @@ export const forget = () => expire([NAME]);
 
 // Any other cookie of the name goes: one of a sibling host or of a deeper path may not linger beside this one.
 // Written on each visit with what is left of its time: some browsers keep a script's cookie for a week at most.
-export const write = (receipt) => {
+export const write = (receipt, left = secondsLeft(receipt)) => {
   if (valuesOf(NAME).some((token) => token !== receipt.token)) forget();
   const domain = config.cookie_domain;
   const within = domain && ("." + location.hostname).endsWith("." + domain);
-  setCookie(NAME, receipt.token, `;Max-Age=${Math.round(secondsLeft(receipt))};Path=/${within ? ";Domain=" + domain : ""}`);
+  setCookie(NAME, receipt.token, `;Max-Age=${Math.round(left)};Path=/${within ? ";Domain=" + domain : ""}`);
 };

@@ -48,8 +48,8 @@ export const choose = ({ choices, trackers }, source, refusal = "necessary_only"
 
 const adopt = (token) => {
   const receipt = parse(token);
+  write(receipt, receipt.e - receipt.t); // before the other tabs hear of it
   remember({ receipt: token, skew: receipt.t - Date.now() / 1e3 });
-  write(receipt);
   tries = 0;
   if (spoken) say("saved");
 };

@@ -22,13 +22,13 @@ const asReceipt = ({ choices, trackers, ...body }) => {
 // Of two cookies of the name the one that allows less counts; what can not be read allows nothing.
 const allowed = (one) => config.trackers.filter(({ id }) => allows(decide(one, id))).length;
 
-// Reads what the browser holds. Answers the receipt that only the server can tell the truth of, if there is one:
-// any page of the domain can write a cookie, and a page can not check a signature.
+// Reads what the browser holds. Answers the receipt that only the server can tell the truth of, if there is one: any page of
+// the domain can write a cookie, and a page can not check a signature. What counted a moment ago on this page still does.
 export const read = () => {
   const memo = recall();
   const [found] = receipts().sort((one, two) => allowed(one) - allowed(two));
   pending = memo.pending?.choices && asReceipt(memo.pending);
-  doubted = usable(found) && found.token !== memo.receipt && found;
+  doubted = usable(found) && found.token !== memo.receipt && found.token !== receipt?.token && found;
   receipt = doubted ? doubted.token === forged && { bad: true } : found;
   if (receipt) doubted = false;
   return doubted;

@@ -25,7 +25,8 @@ const announce = ({ record, action, version, categories }) => {
   return action === "withdraw";
 };
 
-const essence = ({ record, categories, trackers }) => JSON.stringify([record, categories, trackers]);
+// What makes a state another one: a decision, or what it allows; not the reason of a refusal.
+const essence = ({ record, categories, trackers }) => JSON.stringify([record, categories, Object.values(trackers).map((one) => one.allow)]);
 
 const update = () => {
   const before = last;
