@@ -38,7 +38,8 @@ def _commit() -> None:
         db.session.commit()
     except IntegrityError as error:
         raise click.ClickException(
-            "Somebody else changed the same at the same moment; nothing was written. Try again.") from error
+            "Somebody else changed the same at the same moment; nothing was written. Try again."
+        ) from error
 
 
 def _site(key: str) -> sites.Site:
@@ -127,8 +128,13 @@ def create_user_command(email: str, organisation: str, role: str, password: str 
 
 
 @demo_group.command("load")
-@click.option("--login", type=click.Path(path_type=Path), default=demo.LOGIN, show_default=True,
-              help="The file that keeps the owner's password.")
+@click.option(
+    "--login",
+    type=click.Path(path_type=Path),
+    default=demo.LOGIN,
+    show_default=True,
+    help="The file that keeps the owner's password.",
+)
 def demo_load_command(login: Path) -> None:
     """Apply and publish the sites of the demo, make their owner, and print where to look and how to sign in."""
     settings = current_app.extensions["poort.settings"]
@@ -143,8 +149,13 @@ def demo_load_command(login: Path) -> None:
 @click.argument("key")
 @click.option("--from", "first", default="", help="The first day, such as 2026-11-01. Default: 30 days up to the last.")
 @click.option("--to", "last", default="", help="The last day. Default: today. Days are UTC days.")
-@click.option("--by", type=click.Choice(["day", "total"]), default="day", show_default=True,
-              help="A line for every day, or one for all.")
+@click.option(
+    "--by",
+    type=click.Choice(["day", "total"]),
+    default="day",
+    show_default=True,
+    help="A line for every day, or one for all.",
+)
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def report_command(key: str, first: str, last: str, by: str, form: str) -> None:
     """Print the report of the site KEY: how often the banner was shown, and what was answered."""

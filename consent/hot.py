@@ -6,7 +6,6 @@ of a request and a response of an Answer.
 
 import gzip
 import hashlib
-import ipaddress
 import json
 import re
 import time
@@ -26,6 +25,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent import banners, counts, gate, metrics, records
+from consent.addresses import network
 from consent.config import Settings
 from consent.gate import Decision
 from consent.receipts import Keyring, read_all, tokens
@@ -210,7 +210,8 @@ class Hot:
             return Answer(403, cors, b"")
         may = [
             ("Access-Control-Allow-Methods", ", ".join(sorted(set(methods)))),
-            ("Access-Control-Allow-Headers", "Content-Type, Poort-Receipt"), ("Access-Control-Max-Age", "86400"),
+            ("Access-Control-Allow-Headers", "Content-Type, Poort-Receipt"),
+            ("Access-Control-Max-Age", "86400"),
         ]
         return Answer(204, cors + may, b"")
 
@@ -303,11 +304,10 @@ class Hot:
     def _within_limit(self, call: Call, site: str) -> None:
         # A caller on the machine itself is a proxy that does not tell for whom it asks, or a test: one bucket for
         # all visitors would lose their decisions.
-        address = _address(call.address)
-        if address is None or address.is_loopback:
+        caller = network(call.address)
+        if caller is None or caller.is_loopback:
             return
-        network = str(ipaddress.ip_network((address, 32 if address.version == 4 else 64), strict=False))
-        if not self._limiter.hit(self._limit, site, network):
+        if not self._limiter.hit(self._limit, site, str(caller)):
             raise Refused(429, "too_many", "Too many from this address; try again in a minute.")
 
     # -- gate -----------------------------------------------------------------------------------------------------
@@ -364,14 +364,6 @@ def _all(version: gate.Version, shown: list[gate.Presented], now: float, gpc: bo
         for name in gate.CATEGORIES
     }
     return {"version": version.number, "trackers": trackers, "categories": categories}
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _not_allowed(methods: list[str]) -> Answer:

@@ -1,6 +1,5 @@
 """What stands before the views: the check against cross-site requests, and the limits of signing in."""
 
-import ipaddress
 import re
 import time
 
@@ -12,6 +11,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from werkzeug.exceptions import BadRequest, TooManyRequests, UnsupportedMediaType
 
+from consent.addresses import network
 from consent.config import Settings
 from consent.views import headers, language
 
@@ -66,17 +66,7 @@ class SignInLimit:
 
     def hit(self, address: str) -> None:
         """Count an attempt; raises TooManyRequests with the seconds to wait."""
-        network = _network(address)
-        if not self._limiter.hit(self._limit, network):
-            free = self._limiter.get_window_stats(self._limit, network).reset_time
+        caller = str(network(address))
+        if not self._limiter.hit(self._limit, caller):
+            free = self._limiter.get_window_stats(self._limit, caller).reset_time
             raise TooManyRequests(retry_after=max(1, round(free - time.time())))
-
-
-def _network(address: str) -> str:
-    # Whoever has one IPv6 address usually has the whole /64.
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    found = getattr(found, "ipv4_mapped", None) or found
-    return str(ipaddress.ip_network((found, 32 if found.version == 4 else 64), strict=False))
