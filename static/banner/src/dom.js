@@ -2,7 +2,7 @@
 
 export const h = (name, attributes, ...children) => {
   const node = document.createElement(name);
-  Object.keys(attributes).map((key) => node.setAttribute(key, attributes[key]));
+  Object.keys(attributes).map((key) => attributes[key] === false || node.setAttribute(key, attributes[key]));
   node.append(...children.flat(3).filter(Boolean));
   return node;
 };

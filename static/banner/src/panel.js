@@ -16,7 +16,7 @@ const country = (code) => code && new Intl.DisplayNames(config.language, { type:
 const date = (value) => new Date(value).toLocaleDateString(config.language, { dateStyle: "long" });
 
 const toggle = (hook, label, on, locked) => h("label", {}, label, h("input", {
-  type: "checkbox", role: "switch", "data-poort": hook, ...(on && { checked: "" }), ...(locked && { disabled: "" }),
+  type: "checkbox", role: "switch", "data-poort": hook, checked: on, disabled: locked,
 }));
 
 const kept = ({ cookies, storage }) => [

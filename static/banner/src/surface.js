@@ -9,7 +9,7 @@ export let dialog;
 export let origin; // "banner" or "settings": which of the two the visitor came by
 
 let root, reopen, status, opener, fade;
-const room = new CSSStyleSheet();
+const sheet = new CSSStyleSheet();
 
 // A page that exchanges its body takes us along.
 export const keep = () => {
@@ -18,12 +18,11 @@ export const keep = () => {
 
 const mount = () => {
   if (!root) {
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(POORT_CSS);
-    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet, room];
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
     status = h("p", { role: "status" });
     reopen = button("reopen", text("reopen"));
     root = h("div", { id: "poort", lang: config.language, dir: text("direction") }, status);
+    style();
   }
   keep();
 };
@@ -35,12 +34,14 @@ export const dock = () => {
   if (!reopen.isConnected) root.append(reopen); // to move it would take its focus away
 };
 
+const style = (more = "") => sheet.replaceSync(POORT_CSS + more);
+
 // N3: the page can scroll clear of the dialog. More height only where there is height to scroll, or the page would jump.
 const makeRoom = (more) => {
   const page = document.documentElement;
   const high = dialog && innerHeight - dialog.getBoundingClientRect().top;
   const below = more || page.scrollHeight > page.clientHeight ? `padding-bottom:${high}px!important` : "";
-  room.replaceSync(high ? `html{scroll-padding-bottom:${high}px!important;${below}}` : "");
+  style(high && `html{scroll-padding-bottom:${high}px!important;${below}}`);
 };
 const watch = new ResizeObserver(() => makeRoom());
 

@@ -6,7 +6,8 @@ import { close, dock, open, origin } from "./surface.js";
 import { applyTags } from "./tags.js";
 import { clean } from "./teardown.js";
 
-let last;      // the state that pages were told last; undefined before the first time
+let flags;     // {hotjar: true}: what may load, as pages were told last; undefined before the first time
+let essence;   // what makes a state another one: a decision, or what it allows; not the reason of a refusal
 let announced; // the decision that pages were told last
 let counted;
 
@@ -17,26 +18,24 @@ export const tell = (name) => window.dispatchEvent(new CustomEvent("poort:" + na
 const announce = ({ record, action, version, categories }) => {
   if (!record || record === announced) return;
   announced = record;
-  const trackers = table(config.trackers, (one) => mayLoad(one.id));
   if (config.signals.data_layer) {
     if (!Array.isArray(window.dataLayer)) window.dataLayer = [];
-    window.dataLayer.push({ event: "poort_consent", action, version, categories, trackers });
+    window.dataLayer.push({ event: "poort_consent", action, version, categories, trackers: flags });
   }
   return action === "withdraw";
 };
 
-// What makes a state another one: a decision, or what it allows; not the reason of a refusal.
-const essence = ({ record, categories, trackers }) => JSON.stringify([record, categories, Object.values(trackers).map((one) => one.allow)]);
-
 const update = () => {
-  const before = last;
-  last = state();
-  const lost = before && config.trackers.some(({ id }) => before.trackers[id].allow && !mayLoad(id));
+  const [oldFlags, oldEssence] = [flags, essence];
+  const now = state();
+  flags = table(config.trackers, (one) => mayLoad(one.id));
+  essence = JSON.stringify([now.record, now.categories, flags]);
+  const lost = oldFlags && config.trackers.some((one) => oldFlags[one.id] && !flags[one.id]);
   // On a new page too: what still ran when the choice was made may have written once more.
-  if (before ? lost : decision()) clean();
+  if (oldFlags ? lost : decision()) clean();
   applyTags();
-  const withdrawn = announce(last) || lost;
-  if (!before || essence(before) === essence(last)) return;
+  const withdrawn = announce(now) || lost;
+  if (!oldFlags || oldEssence === essence) return;
   tell("change");
   if (withdrawn) tell("withdrawn");
 };
