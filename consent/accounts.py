@@ -75,7 +75,9 @@ datastore = SQLAlchemyUserDatastore(db, User, Role)
 
 
 def organisation_named(name: str) -> Organisation:
-    """The organisation with this name, made when it is new."""
+    """The organisation with this name, made when it is new; raises AccountError for what is no name."""
+    if name != name.strip() or not 0 < len(name) <= 200 or not name.isprintable():
+        raise AccountError("The organisation needs a name of 1 to 200 characters, without blanks around it.")
     found = db.session.scalar(select(Organisation).where(Organisation.name == name))
     if found is None:
         found = Organisation(name=name)

@@ -108,10 +108,15 @@ def _other(version: "Published", language: str) -> dict[str, Any]:
     }
 
 
+# What the script never reads is not sent to every visitor: some hundred bytes.
+_UNREAD = ("name", "digest", "languages", "consent_days", "refusal_days")
+
+
 def script_for(version: "Published") -> bytes:
     """The banner script with the site's version baked in, every language of the site in it."""
     definition = version.snapshot["definition"]
-    baked = config(version, definition["default_language"])
+    whole = config(version, definition["default_language"])
+    baked = {name: value for name, value in whole.items() if name not in _UNREAD}
     baked["others"] = {
         language: _other(version, language) for language in definition["languages"] if language != baked["language"]
     }

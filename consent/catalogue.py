@@ -98,7 +98,7 @@ def _matching(pattern: str, message: str) -> Callable[[str], None]:
     return check
 
 
-def _text(longest: int, **kwargs: Any) -> fields.String:
+def plain_text(longest: int, **kwargs: Any) -> fields.String:
     # No control characters (PostgreSQL refuses a NUL) and no lone surrogates (they have no UTF-8).
     plain = r"(?!\s)[^\x00-\x1f\x7f\ud800-\udfff]+(?<!\s)"
     check = _matching(plain, "must be plain text on one line, without blanks around it")
@@ -171,7 +171,7 @@ class StorageSchema(Schema):
 
 
 def _purpose(longest: int, **kwargs: Any) -> fields.Nested:
-    sentences: dict[str, Any] = {language: _text(longest, required=True) for language in LANGUAGES}
+    sentences: dict[str, Any] = {language: plain_text(longest, required=True) for language in LANGUAGES}
     return fields.Nested(Schema.from_dict(sentences, name=f"Purpose{longest}Schema"), **kwargs)
 
 
@@ -214,12 +214,12 @@ class TrackerSchema(Schema):
     """A row of catalogue.toml; refuses what a careful reader would refuse."""
 
     id = _id()
-    name = _text(60, required=True)
-    vendor = _text(60, required=True)
+    name = plain_text(60, required=True)
+    vendor = plain_text(60, required=True)
     country = _country(required=True)
     role = _one_of(ROLES, required=True)
     category = _one_of(CATEGORIES, required=True)
-    reason = _text(500, load_default=None)
+    reason = plain_text(500, load_default=None)
     session_replay = _flag(load_default=False)
     exempt_possible = _flag(load_default=False)
     transfer = _flag(required=True)
@@ -325,13 +325,13 @@ class SiteTrackerSchema(Schema):
     """
 
     id = _id()
-    name = _text(60)
-    vendor = _text(60)
+    name = plain_text(60)
+    vendor = plain_text(60)
     country = _country()
     role = _one_of(ROLES)
     category = _one_of(CATEGORIES)
     exempt = _flag()
-    reason = _text(500)
+    reason = plain_text(500)
     session_replay = _flag()
     transfer = _flag()
     agreement = _flag()

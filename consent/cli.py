@@ -5,6 +5,8 @@ Each ends non-zero with one clear line on bad input.
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
+from flask_migrate.cli import db as db_group
+from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from consent import accounts, demo, reports, sites, versions
-from consent.db import db, will_write
+from consent import accounts, demo, records, reports, sites, versions
+from consent.db import db, writing
 
 site_group = AppGroup("site", help="Define, publish and list sites.")
 user_group = AppGroup("user", help="Make the accounts of owners and marketers.")
@@ -24,18 +28,41 @@ demo_group = AppGroup("demo", help="Load the demo that `make run` serves.")
 
 
 def _definitions(file: Path) -> list[Any]:
+    """What the file defines, checked before anything is locked or written."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = records.parse_json(file.read_bytes())
     except OSError as error:
         raise click.ClickException(f"{file} can not be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"{file} is not JSON: {error}.") from error
-    return data if isinstance(data, list) else [data]
+    except records.Refused as error:
+        raise click.ClickException(
+            f"{file.name} is not JSON: {error.message.partition('; ')[2] or error.message}"
+        ) from error
+    definitions = data if isinstance(data, list) else [data]
+    if not definitions:
+        raise click.ClickException(f"{file.name} holds no definition.")
+    for definition in definitions:
+        _check(file, definition)
+    return definitions
 
 
-def _commit() -> None:
+def _check(file: Path, definition: Any) -> None:
     try:
-        db.session.commit()
+        sites.parse_definition(definition)
+    except sites.DefinitionError as error:
+        raise _refused(file, definition, error) from error
+
+
+def _refused(file: Path, definition: Any, error: sites.DefinitionError) -> click.ClickException:
+    key = definition.get("key", "") if isinstance(definition, dict) else ""
+    # One line, whatever the file calls its fields.
+    return click.ClickException(f"{file.name} {key}: {error}".replace("\n", "\\n").replace("\r", "\\r"))
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        with writing():
+            yield
     except IntegrityError as error:
         raise click.ClickException(
             "Somebody else changed the same at the same moment; nothing was written. Try again."
@@ -49,10 +76,15 @@ def _site(key: str) -> sites.Site:
         raise click.ClickException(str(error)) from error
 
 
-def _publish(site: sites.Site) -> None:
-    version, new = versions.publish(site, datetime.now(UTC))
+def _publish(site: sites.Site) -> str:
+    try:
+        version, new = versions.publish(site, datetime.now(UTC))
+    except ValidationError as error:  # the catalogue of a newer Poort may refuse what an older one took
+        raise click.ClickException(
+            f"{site.key} can not be published as it is: {sites.flatten(error.messages)}"
+        ) from error
     state = "published as" if new else "unchanged, stays"
-    click.echo(f"{site.key}: {state} version {version.number}, sha256 {version.digest}")
+    return f"{site.key}: {state} version {version.number}, sha256 {version.digest}"
 
 
 @site_group.command("apply")
@@ -60,27 +92,30 @@ def _publish(site: sites.Site) -> None:
 @click.option("--publish", is_flag=True, help="Publish the draft at once.")
 def apply_command(file: Path, publish: bool) -> None:
     """Make FILE, a site definition or a list of them in JSON, the draft. Nothing is written when anything is wrong."""
-    will_write()
-    for data in _definitions(file):
-        try:
-            site, changed = sites.apply(data)
-        except sites.DefinitionError as error:
-            db.session.rollback()
-            name = data.get("key", "") if isinstance(data, dict) else ""
-            raise click.ClickException(f"{file.name} {name}: {error}") from error
-        click.echo(f"{site.key}: the draft is {'changed' if changed else 'the same as it was'}")
-        if publish:
-            _publish(site)
-    _commit()
+    definitions = _definitions(file)
+    done: list[str] = []
+    with _writing():
+        for data in definitions:
+            done += _apply(file, data, publish)
+    click.echo("\n".join(done))
+
+
+def _apply(file: Path, data: Any, publish: bool) -> list[str]:
+    try:
+        site, changed = sites.apply(data)
+    except sites.DefinitionError as error:
+        raise _refused(file, data, error) from error
+    state = f"{site.key}: the draft is {'changed' if changed else 'the same as it was'}"
+    return [state, _publish(site)] if publish else [state]
 
 
 @site_group.command("publish")
 @click.argument("key")
 def publish_command(key: str) -> None:
     """Publish the draft of the site KEY as its next version; the same content is not published twice."""
-    will_write()
-    _publish(_site(key))
-    _commit()
+    with _writing():
+        done = _publish(_site(key))
+    click.echo(done)
 
 
 @site_group.command("export")
@@ -111,16 +146,15 @@ def snippet_command(key: str) -> None:
 @click.option("--password", help="At least 12 characters; one is made and printed when left out.")
 def create_user_command(email: str, organisation: str, role: str, password: str | None) -> None:
     """Make an account for EMAIL, or make an existing one a member. Prints the password when it was made here."""
-    chosen = password or secrets.token_urlsafe(15)
-    will_write()
-    known = accounts.find_user(email) is not None
-    try:
-        user = accounts.create_user(email, chosen, accounts.organisation_named(organisation), role)
-    except accounts.AccountError as error:
-        db.session.rollback()
-        raise click.ClickException(str(error)) from error
-    _commit()
-    click.echo(f"{user.email} is {role} of {organisation}")
+    chosen = secrets.token_urlsafe(15) if password is None else password
+    with _writing():
+        known = accounts.find_user(email) is not None
+        try:
+            user = accounts.create_user(email, chosen, accounts.organisation_named(organisation), role)
+        except accounts.AccountError as error:
+            raise click.ClickException(str(error)) from error
+        address = user.email
+    click.echo(f"{address} is {role} of {organisation}")
     if known:
         click.echo("The account was there already; its password stays as it is.")
     elif password is None:
@@ -140,8 +174,8 @@ def demo_load_command(login: Path) -> None:
     settings = current_app.extensions["poort.settings"]
     if not settings.demo:
         raise click.ClickException("The demo is off; it makes an account. Set POORT_DEMO=on where that is meant.")
-    owner = demo.load(settings.public_url, datetime.now(UTC), login)
-    _commit()
+    with _writing():
+        owner = demo.load(settings.public_url, datetime.now(UTC), login)
     click.echo(demo.welcome(settings.public_url, owner))
 
 
@@ -177,8 +211,9 @@ def register(app: Flask) -> None:
     _clear_errors(report_command)
     for group in (site_group, user_group, demo_group):
         app.cli.add_command(group)
-        for command in group.commands.values():
-            _clear_errors(command)
+    groups: tuple[click.Group, ...] = (site_group, user_group, demo_group, db_group)
+    for command in (command for group in groups for command in group.commands.values()):
+        _clear_errors(command)
 
 
 def _clear_errors(command: click.Command) -> None:

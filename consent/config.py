@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 INSTANCE = Path(__file__).resolve().parent.parent / "instance"
 
 # What examples and templates put where a secret has to come: a start with it is a start without a secret.
@@ -30,9 +33,15 @@ def _database(value: str) -> str:
     """SQLAlchemy address; `postgres://` and `postgresql://` both mean psycopg 3."""
     for scheme in ("postgres://", "postgresql://"):
         if value.startswith(scheme):
-            return "postgresql+psycopg://" + value.removeprefix(scheme)
+            value = "postgresql+psycopg://" + value.removeprefix(scheme)
     if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise ValueError("must start with sqlite:/// or postgresql://")
+    try:
+        found = make_url(value)
+    except (ValueError, ArgumentError):  # not quoted: it may hold a password
+        raise ValueError("can not be read; it looks like postgresql://user:password@host:5432/name") from None
+    if found.database in (None, "", ":memory:"):
+        raise ValueError("must name a database; what is only in memory is lost")
     return value
 
 
@@ -214,6 +223,8 @@ def _given(setting: Setting, environ: Mapping[str, str]) -> str | None:
         return Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{setting.name}_FILE can not be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"{setting.name}_FILE is not a text file.") from error
 
 
 def parse(setting: Setting, environ: Mapping[str, str]) -> Any:

@@ -4,6 +4,7 @@ Everything that only one of the two speaks stands in this module.
 """
 
 import fcntl
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import Pool
 from sqlalchemy.types import TypeEngine
 
 from consent.config import ConfigError
@@ -131,13 +134,31 @@ def _make_folder(folder: Path) -> None:
 
 
 @event.listens_for(Engine, "connect")
-def _prepare_sqlite(connection: Any, _: Any) -> None:
+def _prepare_sqlite(connection: Any, record: Any) -> None:
     if not isinstance(connection, pysqlite3.Connection):
         return
+    file = connection.execute("PRAGMA database_list").fetchone()[2]
+    record.info.update(file=file, inode=_inode(file))
     connection.isolation_level = None  # we say BEGIN ourselves, below
     # FULL: NORMAL may lose acknowledged commits when the power fails (8 syncs for 200 commits against 209).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
         connection.execute(f"PRAGMA {pragma}").fetchone()
+
+
+def _inode(file: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@event.listens_for(Pool, "checkout")
+def _same_file(_: Any, record: Any, __: Any) -> None:
+    """A file that was deleted or put back from a backup is another file: what is written to the old one is lost."""
+    file = record.info.get("file")
+    if file and _inode(file) != record.info["inode"]:
+        raise DisconnectionError("the database file is another one now")  # the pool opens it anew
 
 
 @event.listens_for(Engine, "begin")
@@ -175,11 +196,31 @@ class Turns:
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
+    def close(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
-def will_write() -> None:
-    """Begin the session's transaction as a writer; call it before the first read of a command that writes."""
-    db.session.rollback()
-    db.session.connection(execution_options={"will_write": True})
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """A transaction of the session that may write: committed at the end of the block, undone when it raises.
+
+    Begun as a writer before its first read, and in turn with the processes that record decisions.
+    """
+    turns = Turns(db.engine)
+    try:
+        with turns.take():
+            db.session.rollback()
+            db.session.connection(execution_options={"will_write": True})
+            yield
+            db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        turns.close()
 
 
 @cache

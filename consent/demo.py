@@ -16,7 +16,7 @@ from flask_security import hash_password, verify_password
 from consent import sites, versions
 from consent.accounts import create_user, find_user, organisation_named
 from consent.config import INSTANCE
-from consent.db import db, will_write
+from consent.db import db
 
 PROFILE: Final = Path(__file__).resolve().parent.parent / "examples" / "journeys.json"
 LOGIN: Final = INSTANCE / "demo-login"
@@ -50,7 +50,6 @@ def definitions(public_url: str) -> list[dict[str, Any]]:
 
 def load(public_url: str, now: datetime, login: Path = LOGIN) -> Login:
     """Apply and publish the sites, and make their owner. The caller commits."""
-    will_write()
     organisations = set()
     for definition in definitions(public_url):
         site, _ = sites.apply(definition)

@@ -69,6 +69,15 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class Begun(NamedTuple):
+    """A decision that waits for its commit."""
+
+    row: dict[str, Any]
+    said_gpc: bool
+    version: Published
+    stored: "Future[Stored | None]"
+
+
 class Asset(NamedTuple):
     """Bytes that are the same for every caller, with their compressed forms and their tag."""
 
@@ -86,7 +95,7 @@ def asset(content: bytes, content_type: str) -> Asset:
 
 
 def _dumps(data: Any) -> bytes:
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def reply(status: int, data: Any, *headers: tuple[str, str]) -> Answer:
@@ -136,6 +145,7 @@ class Hot:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.publications = Publications(engine)
         self.keyring = Keyring(settings.secret_keys)
+        self._public_url = settings.public_url
         self.writer = GroupCommit(engine, records.Record.__table__, settings.queue)
         self._limit = RateLimitItemPerMinute(settings.record_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
@@ -171,7 +181,7 @@ class Hot:
             found = error(refused.status, refused.code, refused.message, refused.faults, *later)
         except Overloaded:
             found = _busy("Too much is waiting to be stored. Nothing was stored; send it again in a moment.")
-        except (Unavailable, SQLAlchemyError, FutureTimeout):
+        except (Unavailable, SQLAlchemyError, FutureTimeout, OSError):
             found = _busy("The database can not be reached. Nothing was promised; send it again in a moment.")
         return Answer(found.status, found.headers + cors, found.body)
 
@@ -194,13 +204,18 @@ class Hot:
 
     def is_own(self, site: str, call: Call) -> bool:
         """Whether the call comes from one of the site's origins, from Poort itself, or from no page at all."""
-        if call.origin is None or call.origin == call.own_origin:
+        if call.origin is None or call.origin == self._public_url or self._is_here(call):
             return True
         try:
             found = self.publications.current(site)
         except Unavailable:
             return False
         return found is not None and call.origin in found.definition["origins"]
+
+    def _is_here(self, call: Call) -> bool:
+        # Any name can be made to lead to this server, so what the Host header says counts for the machine itself alone.
+        host = call.own_origin.partition("://")[2].rpartition(":")[0] or call.own_origin.partition("://")[2]
+        return call.origin == call.own_origin and host in ("localhost", "127.0.0.1", "[::1]")
 
     def preflight(self, call: Call, methods: list[str]) -> Answer:
         """The answer to a browser that asks whether it may call."""
@@ -252,25 +267,25 @@ class Hot:
 
     def consents(self, call: Call, site: str) -> Answer:
         """`POST /v1/sites/{site}/consents`: 201 once the row is durable, never before."""
-        row, version, pending = self.begin_consent(call, site)
-        return self.end_consent(row, version, pending.result(PATIENCE))
+        begun = self.begin_consent(call, site)
+        return self.end_consent(begun, begun.stored.result(PATIENCE))
 
-    def begin_consent(self, call: Call, site: str) -> tuple[dict[str, Any], Published, "Future[Stored | None]"]:
+    def begin_consent(self, call: Call, site: str) -> "Begun":
         """Check the decision and queue its row; a door that can wait without a thread calls `end_consent` itself."""
         body = self._accept(call, site)
         data = records.parse_consent(body)
         version = records.check_shown(data, self.publications.get(site, data["version"]))
         records.check_decision(data, version)
-        data["gpc"] = data["gpc"] or gate.has_gpc(call.gpc)  # I2: either is on
-        row = records.row_of(site, data, call.user_agent, datetime.now(UTC))
-        return row, version, records.record(self.writer, row)
+        gpc = data["gpc"] or gate.has_gpc(call.gpc)  # I2: either is on
+        row = records.row_of(site, {**data, "gpc": gpc}, call.user_agent, datetime.now(UTC))
+        return Begun(row, data["gpc"], version, records.record(self.writer, row))
 
-    def end_consent(self, row: dict[str, Any], version: Published, stored: Stored | None) -> Answer:
+    def end_consent(self, begun: "Begun", stored: Stored | None) -> Answer:
         """Answer from what is stored, so that a retry gets the same record and the same receipt."""
         if stored is None:  # only a job without a row has no answer
             raise Unavailable("nothing was stored")
-        records.check_same(row, stored)
-        token = self.keyring.issue(records.receipt_of(stored.row, version))
+        records.check_same(begun.row, begun.said_gpc, stored)
+        token = self.keyring.issue(records.receipt_of(stored.row, begun.version))
         return reply(201 if stored.created else 200, {"record": records.as_json(stored.row), "receipt": token})
 
     def events(self, call: Call, site: str) -> Answer:
@@ -299,7 +314,10 @@ class Hot:
             raise Refused(411, "length_required", "Send a Content-Length.")
         if call.length > records.LARGEST:
             raise Refused(413, "too_large", f"The body may have {records.LARGEST} bytes at most.")
-        return call.body()
+        body = call.body()
+        if len(body) != call.length:
+            raise Refused(400, "cut_off", "The body is shorter than its Content-Length says.")
+        return body
 
     def _within_limit(self, call: Call, site: str) -> None:
         # A caller on the machine itself is a proxy that does not tell for whom it asks, or a test: one bucket for
@@ -314,7 +332,7 @@ class Hot:
 
     def ask_gate(self, call: Call, site: str) -> Answer:
         """`GET /v1/sites/{site}/gate[?tracker=ID]`: one tracker, or all of them and the categories."""
-        asked = parse_qs(call.query).get("tracker") if call.query else None
+        asked = parse_qs(call.query, keep_blank_values=True).get("tracker") if call.query else None
         version, shown, gpc, now = self._presented(call, site)
         if asked:
             return reply(200, _one(version.gate, shown, asked[-1], now, gpc))

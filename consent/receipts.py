@@ -6,6 +6,7 @@ before the first dot without a key. The signature is HMAC-SHA256 by itsdangerous
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 SALT = "poort.receipt"
 LONGEST = 4_096  # characters; a browser keeps no larger cookie
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ACTIONS = frozenset({"accept_all", "necessary_only", "custom", "withdraw"})
 
 
@@ -73,9 +75,10 @@ def from_claims(claims: object) -> Receipt:
         raise BadReceipt("the claims are not a receipt's")
     texts = all(isinstance(claims[name], str) for name in ("s", "r", "p", "a"))
     numbers = all(_is_whole(claims[name]) for name in ("v", "t", "e"))
-    if not texts or not numbers or not isinstance(claims["gpc"], bool) or claims["a"] not in _ACTIONS:
+    ids = texts and all(_UUID.fullmatch(claims[name]) for name in ("r", "p"))
+    if not ids or not numbers or not isinstance(claims["gpc"], bool) or claims["a"] not in _ACTIONS:
         raise BadReceipt("a claim has the wrong type")
-    return Receipt(
+    receipt = Receipt(
         claims["s"],
         claims["r"],
         claims["p"],
@@ -88,6 +91,9 @@ def from_claims(claims: object) -> Receipt:
         claims["t"],
         claims["e"],
     )
+    if receipt.action in ("necessary_only", "withdraw") and (receipt.granted or receipt.allowed):
+        raise BadReceipt("a refusal grants nothing")
+    return receipt
 
 
 class Keyring:
@@ -120,6 +126,11 @@ class Keyring:
     def _verify(self, token: str) -> Receipt:
         try:
             payload = self._signer.unsign(token.encode("ascii"))
+            signature = token.rpartition(".")[2].encode("ascii")
+            # The last character of base64 has bits that mean nothing: one receipt is one text, and any other is forged.
+            for part in (payload, signature):
+                if base64_encode(base64_decode(part)) != part:
+                    raise BadReceipt("the token is not written as it was issued")
             return from_claims(json.loads(base64_decode(payload)))
         except (BadSignature, ValueError, RecursionError) as error:  # UnicodeError and JSON errors are ValueErrors
             raise BadReceipt("no key of this Poort signed the token") from error
@@ -134,7 +145,8 @@ def tokens(header: str | None, cookie: str | None) -> list[str]:
         return [header.strip()]
     if not cookie or "poort=" not in cookie:
         return []
-    pairs = (part.strip().partition("=") for part in cookie.split(";"))
+    # Servers join repeated Cookie lines with a comma; a receipt holds neither sign.
+    pairs = (part.strip().partition("=") for part in re.split("[;,]", cookie))
     return [value.strip().strip('"') for name, _, value in pairs if name == "poort"]
 
 

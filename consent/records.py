@@ -18,7 +18,7 @@ from sqlalchemy import JSON, Index, String, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consent import counts
-from consent.db import Id, Moment, db, will_write
+from consent.db import Id, Moment, db
 from consent.gate import OPTIONAL
 from consent.receipts import Receipt
 from consent.sites import flatten
@@ -168,7 +168,10 @@ def _no_constant(name: str) -> Any:
 def parse_json(body: bytes) -> Any:
     """The JSON in `body`, strictly: UTF-8, no NaN, no key twice, not too deep; raises Refused."""
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        data = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        if b"\\u" in body:  # half of a surrogate pair has no UTF-8: it can not be stored, nor named in an error
+            json.dumps(data, ensure_ascii=False).encode("utf-8")
+        return data
     except (ValueError, RecursionError) as error:
         detail = str(error) if isinstance(error, ValueError) and "there twice" in str(error) else "it can not be read"
         raise Refused(400, "bad_json", f"The body must be one JSON object; {detail}.") from error
@@ -268,12 +271,16 @@ def record(writer: GroupCommit, row: dict[str, Any]) -> "Future[Stored | None]":
 
 
 # What the client says; the same id with other content is a conflict.
-_CONTENT = ("visitor", "version", "action", "choices", "trackers", "source", "language", "gpc", "page_group")
+_CONTENT = ("visitor", "version", "action", "choices", "trackers", "source", "language", "page_group")
 
 
-def check_same(row: Mapping[str, Any], stored: Stored) -> None:
-    """Raise Refused when the id was used before for another decision."""
-    if not stored.created and any(row[name] != stored.row[name] for name in _CONTENT):
+def check_same(row: Mapping[str, Any], said_gpc: bool, stored: Stored) -> None:
+    """Raise Refused when the id was used before for another decision.
+
+    `said_gpc` is what the body said: the header may have been on in one try and off in the other.
+    """
+    differs = any(row[name] != stored.row[name] for name in _CONTENT) or (said_gpc and not stored.row["gpc"])
+    if not stored.created and differs:
         raise Refused(
             409,
             "conflict",
@@ -321,7 +328,6 @@ def history(site: str, visitor: uuid.UUID) -> list[dict[str, Any]]:
 
 def erase(site: str, visitor: uuid.UUID) -> int:
     """Delete all records of one visitor of a site; how many there were. The caller commits; the counts stay (G5)."""
-    will_write()
     permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
     permits, table = RemovalPermit.__table__, Record.__table__
     db.session.execute(insert(permits).values(permit))

@@ -4,16 +4,18 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_load, validate, validates_schema
 from sqlalchemy import JSON, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from consent.accounts import Membership, Organisation, User, organisation_named
-from consent.catalogue import SiteTrackerSchema, resolve
+from consent.catalogue import SiteTrackerSchema, plain_text, resolve
 from consent.db import db
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 LANGUAGES = ("nl", "en")
+MOST_TRACKERS = 300
+LONGEST_CHOICE = 2_500  # characters of JSON that name trackers; with the rest, in base64, just under a cookie's 4,096
 HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -30,11 +32,11 @@ class DefinitionError(Exception):
 
 
 def _origin(value: str) -> None:
-    parts = urlsplit(value)
     try:
+        parts = urlsplit(value)
         port = parts.port
     except ValueError:
-        port = -1
+        parts, port = urlsplit(""), -1
     host = parts.hostname or ""
     plain = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
     default = {"http": 80, "https": 443}.get(parts.scheme)
@@ -43,7 +45,10 @@ def _origin(value: str) -> None:
 
 
 def _web_address(value: str) -> None:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("https", "http") or not parts.hostname or not value.isprintable() or " " in value:
         raise ValidationError("Not a web address that starts with https://.")
 
@@ -54,7 +59,7 @@ class ControllerSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    name = fields.String(required=True, validate=validate.Length(1, 200))
+    name = plain_text(200, required=True)
     email = fields.Email(required=True)
     policy_url = fields.String(required=True, validate=[validate.Length(1, 500), _web_address])
 
@@ -71,8 +76,8 @@ class SiteSchema(Schema):
             re.compile(rf"(?:{KEY.pattern})\Z"), error="Use 1 to 63 lower-case letters, digits and hyphens."
         ),
     )
-    name = fields.String(required=True, validate=validate.Length(1, 200))
-    organisation = fields.String(required=True, validate=validate.Length(1, 200))
+    name = plain_text(200, required=True)
+    organisation = plain_text(200, required=True)
     controller = fields.Nested(ControllerSchema, required=True)
     origins = fields.List(fields.String(validate=_origin), required=True, validate=validate.Length(1, 100))
     cookie_domain = fields.String(allow_none=True, load_default=None)
@@ -82,7 +87,7 @@ class SiteSchema(Schema):
         load_default=lambda: list(LANGUAGES),
         validate=validate.Length(1, len(LANGUAGES)),
     )
-    trackers = fields.List(fields.Nested(SiteTrackerSchema), load_default=list, validate=validate.Length(0, 300))
+    trackers = fields.List(fields.Nested(SiteTrackerSchema), load_default=list)
     consent_days = fields.Integer(
         load_default=180,
         strict=True,
@@ -98,6 +103,14 @@ class SiteSchema(Schema):
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),
     )
 
+    @pre_load
+    def bounded(self, data: Any, **_: Any) -> Any:
+        """Refuse a list of any length before each of its trackers is looked at."""
+        trackers = data.get("trackers") if isinstance(data, dict) else None
+        if isinstance(trackers, list) and len(trackers) > MOST_TRACKERS:
+            raise ValidationError(f"May name {MOST_TRACKERS} trackers at most.", "trackers")
+        return data
+
     @validates_schema(skip_on_field_errors=True)
     def agrees(self, data: dict[str, Any], **_: Any) -> None:
         """Rules over more than one field."""
@@ -108,6 +121,8 @@ class SiteSchema(Schema):
                 raise ValidationError("Names something twice.", name)
         if data["refusal_days"] < data["consent_days"]:
             raise ValidationError("A refusal is remembered at least as long as a consent (F1).", "refusal_days")
+        if sum(len(entry["id"]) + 3 for entry in data["trackers"]) > LONGEST_CHOICE:
+            raise ValidationError("Are too many: a choice for each of them has to fit in a cookie.", "trackers")
         _agree_cookie_domain(data)
 
     @validates_schema(skip_on_field_errors=True)

@@ -87,9 +87,12 @@ class GroupCommit:
                     batch.append(self._jobs.get_nowait())
                 except queue.Empty:
                     break
-            metrics.QUEUE.set(len(batch) + self._jobs.qsize())
-            self._answer(batch)
-            metrics.QUEUE.set(self._jobs.qsize())
+            try:
+                metrics.QUEUE.set(len(batch) + self._jobs.qsize())
+                self._answer(batch)
+                metrics.QUEUE.set(self._jobs.qsize())
+            except Exception as error:  # without this thread nothing would be stored until a restart
+                log.error("The writer stumbled", exc_info=error)
 
     def _answer(self, batch: list[Job]) -> None:
         try:
@@ -99,7 +102,8 @@ class GroupCommit:
             return
         metrics.STORED.inc(sum(result is not None and result.created for result in results))
         for job, result in zip(batch, results, strict=True):
-            job.done.set_result(result)
+            if job.done.set_running_or_notify_cancel():
+                job.done.set_result(result)
 
     def _fail(self, batch: list[Job], error: Exception) -> None:
         """Nothing was stored. Where the data may be to blame, each row gets its own chance; a locked, full or absent
@@ -109,7 +113,8 @@ class GroupCommit:
         log.error("Nothing was stored", exc_info=error, extra={"waiting": len(batch)})
         if len(batch) == 1 or not isinstance(error, DataError | IntegrityError):
             for job in batch:
-                job.done.set_exception(error)
+                if job.done.set_running_or_notify_cancel():
+                    job.done.set_exception(error)
             return
         for job in batch:
             self._answer([job])

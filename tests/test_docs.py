@@ -1,4 +1,4 @@
-"""The documentation is under test: docs/reference.md has every setting, command, route and script call, and no other."""
+"""The documentation is under test: docs/reference.md has every setting, command, route and script call, no other."""
 
 import re
 from collections.abc import Iterator

@@ -66,7 +66,7 @@ class TestScript:
 
     def test_an_owner_s_text_can_not_end_the_script(self, client: FlaskClient, define: Callable[..., Any]) -> None:
         """Threat 3"""
-        define(name="</script><script>alert(1)</script>\u2028")
+        define(name="</script><script>alert(1)</script>\u2028x")
         text = client.get("/banner/shop.js").text
         assert "</script>" not in text
         assert "\u2028" not in text

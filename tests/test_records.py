@@ -1,20 +1,25 @@
 """Recording a decision: what is stored, what is refused, and that nothing stored can be changed."""
 
+import io
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import flask_migrate
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from consent import records
+from app import create_app
+from consent import records, sites, versions
 from consent.counts import DailyCount
 from consent.db import db
-from tests.shop import FIREFOX, body
+from tests.conftest import KEY
+from tests.shop import DEFINITION, FIREFOX, NOW, body
 
 Post = Callable[..., Any]
 
@@ -63,6 +68,16 @@ class TestAccepted:
         """I2"""
         assert post(body(gpc=False), Sec_GPC="1").json["record"]["gpc"] is True
         assert post(body(gpc=False), Sec_GPC="0").json["record"]["gpc"] is False
+
+    def test_a_retry_may_come_with_another_gpc_header(self, post: Post) -> None:
+        """The visitor turned it on or off in between; the decision is the one that was made."""
+        sent = body("accept_all")
+        first = post(sent)
+        again = post(sent, Sec_GPC="1")
+        assert (again.status_code, again.json) == (200, first.json)
+        other = body("accept_all")
+        with_header = post(other, Sec_GPC="1")
+        assert (post(other).status_code, post(other).json) == (200, with_header.json)
 
     def test_the_same_id_on_another_site_is_another_record(self, post: Post, define: Callable[..., Any]) -> None:
         define(key="second")
@@ -173,6 +188,8 @@ REFUSALS: list[tuple[str, Any, int, str]] = [
     ),
     ("bytes that are no UTF-8", b'{"id": "\xff"}', 400, ""),
     ("a deep body", DEEP, 400, ""),
+    ("half of a surrogate pair as a field", b'{"\\ud800": 1}', 400, ""),
+    ("half of a surrogate pair as a tracker", json.dumps(body(trackers={"\ud800": False})).encode(), 400, ""),
     (
         "a number of thousands of digits",
         json.dumps(body()).replace('"version": 1', '"version": ' + "9" * 5000).encode(),
@@ -230,6 +247,22 @@ class TestRefused:
     def test_a_foreign_origin_hears_no_more_than_that(self, post: Post) -> None:
         """Whatever it sends: an attacker learns nothing of the site's versions."""
         assert post(b"junk", Origin="https://evil.example").json["error"] == "foreign_origin"
+
+    def test_a_name_that_leads_here_is_no_origin_of_the_site(self, post: Post) -> None:
+        """DNS rebinding: Host and Origin agree, and both are the attacker's."""
+        assert post(body(), Host="evil.example", Origin="http://evil.example").status_code == 403
+        assert post(body(), Host="localhost:8000", Origin="http://localhost:8000").status_code == 201
+
+    def test_a_body_that_was_cut_off_is_400(self, client: FlaskClient) -> None:
+        data = json.dumps(body()).encode()
+        answer = client.post(
+            "/v1/sites/shop/consents",
+            input_stream=io.BytesIO(data),
+            content_type="application/json",
+            environ_overrides={"CONTENT_LENGTH": str(len(data) + 9)},
+        )
+        assert answer.status_code == 400
+        assert stored() == 0
 
     def test_an_unknown_site_is_404(self, post: Post) -> None:
         assert post(body(), key="nobody").status_code == 404
@@ -329,3 +362,32 @@ class TestAppendOnly:
         with pytest.raises(DBAPIError, match="append-only"):
             db.session.execute(text("DELETE FROM record"))
         db.session.rollback()
+
+
+def test_a_database_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
+    """What a pool of connections writes to a deleted file would be acknowledged and lost."""
+    file = tmp_path / "poort.sqlite3"
+    app = create_app(POORT_DATABASE_URL=f"sqlite:///{file}", POORT_SECRET_KEYS=KEY)
+    with app.app_context():
+        flask_migrate.upgrade()
+        site, _ = sites.apply(DEFINITION)
+        versions.publish(site, NOW)
+        db.session.commit()
+        db.session.remove()
+    client = app.test_client()
+    assert client.post("/v1/sites/shop/consents", json=body()).status_code == 201
+    with app.app_context():
+        db.engine.dispose()  # the last connection to close brings all of it into the one file
+    kept = file.read_bytes()
+    assert client.get("/readyz").status_code == 200
+    for part in tmp_path.glob("poort.sqlite3*"):
+        part.unlink()
+    assert client.post("/v1/sites/shop/consents", json=body()).status_code == 503
+    assert client.get("/readyz").status_code == 503
+    for part in tmp_path.glob("poort.sqlite3*"):
+        part.unlink()
+    file.write_bytes(kept)
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/v1/sites/shop/consents", json=body()).status_code == 201
+    with app.app_context():
+        db.engine.dispose()

@@ -99,6 +99,22 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("a refusal forgotten sooner than a consent (F1)", changed(consent_days=180, refusal_days=90), "refusal_days"),
     ("an unknown release", changed(release="soon"), "release"),
     ("an unknown audience", changed(audience="adults"), "audience"),
+    ("an origin that is half an address", changed(origins=["https://["]), "origins.0"),
+    ("an origin of look-alike letters", changed(origins=["http://a\u2100b.example"]), "origins.0"),
+    (
+        "a policy address that is half an address",
+        changed(controller={**DEFINITION["controller"], "policy_url": "https://["}),
+        "controller.policy_url",
+    ),
+    ("a name without a letter", changed(name="  "), "name"),
+    ("a name with a NUL", changed(name="a\0b"), "name"),
+    ("a name with half a surrogate pair", changed(organisation="\ud800"), "organisation"),
+    ("more trackers than anybody has", changed(trackers=[{"id": "x"}] * 301), "trackers"),
+    (
+        "more own trackers than a cookie can hold a choice for",
+        changed(trackers=[{**OWN, "id": f"own-{n:036}", "hosts": []} for n in range(100)]),
+        "trackers",
+    ),
     ("a list", [], "definition"),
     ("a text", "shop", "definition"),
 ]
@@ -240,6 +256,9 @@ class TestCommands:
             ("[" * 100_000, "is not JSON"),
             (changed(colour="red"), "colour: Unknown field."),
             ([DEFINITION, changed(key="second", origins=["x"])], "origins.0"),
+            ("[]", "holds no definition"),
+            ('{"key": "a", "key": "b"}', "a key is there twice"),
+            (changed(**{"a\nb": 1}), "a\\nb: Unknown field."),
         ],
     )
     def test_bad_input_is_one_line_and_writes_nothing(
@@ -249,6 +268,7 @@ class TestCommands:
         assert done.exit_code != 0
         assert words in done.output
         assert "Traceback" not in done.output
+        assert len(done.output.splitlines()) == 1
         db.session.rollback()
         assert db.session.scalars(select(sites.Site)).all() == []
 

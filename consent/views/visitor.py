@@ -3,6 +3,7 @@
 The receipt is the key: it comes in the header `Poort-Receipt` or the cookie `poort`, never in an address.
 """
 
+import re
 import uuid
 from typing import Any
 
@@ -10,7 +11,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 from flask_babel import force_locale, format_date
 
 from consent import banners, exports, records
-from consent.db import db
+from consent.db import writing
 from consent.hot import NO_STORE, Answer, Hot, reply
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
@@ -100,8 +101,8 @@ def export(site: str) -> Response:
 def erase(site: str) -> Response:
     """Erase this visitor's records (G5); the anonymous counts stay."""
     receipt, _ = _visitor(site)
-    records.erase(site, uuid.UUID(receipt.visitor))
-    db.session.commit()
+    with writing():
+        records.erase(site, uuid.UUID(receipt.visitor))
     return response(Answer(204, [NO_STORE], b""))
 
 
@@ -128,7 +129,7 @@ def _version(version: Published) -> dict[str, Any]:
 @views.get("/v1/sites/<site>/versions/<number>")
 def version(site: str, number: str) -> Response:
     """The frozen snapshot, its digest (SHA-256 over the snapshot's RFC 8785 JSON) and when it was published."""
-    found = _hot().publications.get(site, int(number)) if number.isdecimal() and len(number) < 10 else None
+    found = _hot().publications.get(site, int(number)) if re.fullmatch("[1-9][0-9]{0,8}", number) else None
     if found is None:
         raise Refused(404, "unknown_version", "This site has no such version.")
     return response(
