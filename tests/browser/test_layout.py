@@ -165,3 +165,12 @@ def test_in_forced_colours_the_switches_show_their_state(net: Internet, new_visi
     visitor.switch("category-analytics", True)
     visitor.page.mouse.move(5, 5)
     assert box.screenshot() != off
+
+
+def test_a_page_without_margins_does_not_move_either(net: Internet, new_visitor: NewVisitor) -> None:
+    """The margin of anything of ours that stands in the flow would show only on such a page."""
+    visitor = new_visitor()
+    visitor.open(pages.shop(net, head="<style>body, h1 { margin: 0 }</style>"), banner=True)
+    assert visitor.page.evaluate("document.querySelector('main').getBoundingClientRect().top") == 0
+    visitor.only_necessary()
+    assert visitor.page.evaluate("document.querySelector('main').getBoundingClientRect().top") == 0
