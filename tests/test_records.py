@@ -11,6 +11,8 @@ import flask_migrate
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -391,3 +393,44 @@ def test_a_database_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
     assert client.post("/v1/sites/shop/consents", json=body()).status_code == 201
     with app.app_context():
         db.engine.dispose()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def parsed(data: bytes) -> dict[str, Any] | records.Refused:
+    try:
+        return records.parse_consent(data)
+    except records.Refused as refused:
+        return refused
+
+
+def is_sound(found: dict[str, Any] | records.Refused) -> bool:
+    """A refusal that says why, or a decision of which every field is what the table takes."""
+    if isinstance(found, records.Refused):
+        return (
+            found.status in (400, 422) and found.message.endswith(".") and (found.status == 400 or bool(found.faults))
+        )
+    choices = {**found["choices"], **found["trackers"], "gpc": found["gpc"]}
+    return (
+        isinstance(found["id"], uuid.UUID)
+        and isinstance(found["visitor"], uuid.UUID)
+        and type(found["version"]) is int
+        and set(found["choices"]) == {"functional", "analytics", "marketing"}
+        and all(type(choice) is bool for choice in choices.values())
+        and (found["page_group"] is None or records.PAGE_GROUP.fullmatch(found["page_group"]) is not None)
+    )
+
+
+@given(st.sampled_from([*sorted(body()), "extra"]), json_values)
+def test_no_value_of_any_field_breaks_the_parser_of_decisions(name: str, value: Any) -> None:
+    assert is_sound(parsed(json.dumps({**body(), name: value}).encode()))
+
+
+@given(st.binary(max_size=300) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_no_bytes_break_the_parser_of_decisions(data: bytes) -> None:
+    assert is_sound(parsed(data))
