@@ -25,7 +25,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent import banners, counts, gate, metrics, records
-from consent.addresses import network
+from consent.addresses import is_local, network
 from consent.config import Settings
 from consent.gate import Decision
 from consent.receipts import Keyring, read_all, tokens
@@ -323,7 +323,7 @@ class Hot:
         # A caller on the machine itself is a proxy that does not tell for whom it asks, or a test: one bucket for
         # all visitors would lose their decisions.
         caller = network(call.address)
-        if caller is None or caller.is_loopback:
+        if caller is None or is_local(call.address):
             return
         if not self._limiter.hit(self._limit, site, str(caller)):
             raise Refused(429, "too_many", "Too many from this address; try again in a minute.")

@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from consent import sites, versions
+from consent.addresses import is_local
 from consent.db import db
 from consent.hot import ROUTES
 from consent.receipts import Keyring
@@ -253,3 +254,19 @@ def test_a_publication_is_seen_within_a_second(app: Flask, client: FlaskClient, 
     db.session.commit()
     time.sleep(1.0)
     assert client.get(GATE).json["version"] == 2  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("203.0.113.7", False),
+        ("2001:db8::1", False),
+        ("", False),
+        ("unix:", False),
+    ],
+)
+def test_who_is_on_the_machine_itself(address: str, local: bool) -> None:
+    assert is_local(address) is local

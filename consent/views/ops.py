@@ -1,7 +1,6 @@
 """What keeps Poort running: health, readiness, metrics, and the notice that it honours GPC."""
 
 import hmac
-import ipaddress
 from functools import cache
 from typing import Any
 
@@ -13,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent import metrics
+from consent.addresses import is_local
 from consent.db import db
 from consent.hot import error
 from consent.views.errors import response
@@ -86,14 +86,7 @@ def _may_see_metrics() -> bool:
     given = request.authorization
     if token and given is not None and given.type == "bearer":
         return hmac.compare_digest(str(given.token).encode(), token.encode())
-    return _is_local() and not any(name in request.headers for name in _FORWARDED)
-
-
-def _is_local() -> bool:
-    try:
-        return ipaddress.ip_address(request.remote_addr or "").is_loopback
-    except ValueError:
-        return False
+    return is_local(request.remote_addr or "") and not any(name in request.headers for name in _FORWARDED)
 
 
 @views.get("/.well-known/gpc.json")
