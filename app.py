@@ -7,13 +7,13 @@ from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from consent import accounts, cli, counts, records, sites, versions  # noqa: F401  # the tables, for the migrations
+from consent import accounts, cli, counts, jobs, keys, outbox, outcomes, records, sites, versions  # noqa: F401  # the tables, for the migrations
 from consent.config import Settings, load
 from consent.db import db, engine_options
 from consent.hot import Hot
 from consent.views import register
 from consent.views.door import Door
-from consent.views.ops import seen, watch
+from consent.views.ops import watch
 
 
 def create_app(**overrides: Any) -> Flask:
@@ -32,11 +32,10 @@ def create_app(**overrides: Any) -> Flask:
     app.extensions["poort.settings"] = settings
     accounts.register(app, settings)
     register(app, settings)
-    watch(app)
+    seen = app.extensions["poort.seen"] = watch(app, settings)
     cli.register(app)
-    app.wsgi_app = Door(hot, app.wsgi_app, seen)  # type: ignore[method-assign]  # Flask's way to add a middleware
-    if settings.proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, settings.proxies, settings.proxies)  # type: ignore[method-assign]  # as above
+    people = ProxyFix(app.wsgi_app, settings.proxies, settings.proxies) if settings.proxies else app.wsgi_app
+    app.wsgi_app = Door(hot, people, seen, settings.proxies)  # type: ignore[method-assign]  # Flask's way to add a middleware
     return app
 
 

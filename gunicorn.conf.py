@@ -1,15 +1,18 @@
-"""gunicorn -c gunicorn.conf.py wsgi:app: processes, threads, time-outs, logs; the numbers are Poort's settings.
+"""gunicorn -c gunicorn.conf.py -k asgi asgi:app, or wsgi:app without -k: the numbers are Poort's settings.
 
 gunicorn reads this file at the start and again at HUP. A setting that can not be used ends the start with one sentence;
-check before a reload: `gunicorn --check-config -c gunicorn.conf.py wsgi:app` (deploy/poort.service does).
+check before a reload: `gunicorn --check-config -c gunicorn.conf.py -k asgi asgi:app` (deploy/poort.service does).
 """
 
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from typing import Any
+
+from gunicorn.workers import SUPPORTED_WORKERS
 
 from consent.config import ConfigError, load
 from consent.logs import configuration
@@ -22,11 +25,14 @@ except ConfigError as _error:
 # Loopback only: nginx in front is part of the product (forty slow connections froze a bare gunicorn).
 bind = f"127.0.0.1:{_settings.port}"
 workers = _settings.web_concurrency
-# Threads, not coroutines: what waits here waits for the disk, and many waiting decisions share one commit.
+# Without -k: threads, in which requests wait for the disk. -k asgi is gunicorn's event loop with our limits on it.
 worker_class = "consent.worker.Worker"
-threads = _settings.threads
+SUPPORTED_WORKERS["asgi"] = "consent.worker.AsyncWorker"
+asgi_loop = "uvloop"
+threads = _settings.threads  # under asgi those of the Flask application
+worker_connections = _settings.connections
 # For a worker whose main loop hangs. It does not limit a request: a decision waits 10 seconds for the disk at most.
-timeout = 30
+timeout = max(30, _settings.request_seconds + 5)  # gunicorn also ends a body that pauses for so long
 # At HUP and TERM what is being stored is stored and answered before a worker ends.
 graceful_timeout = _settings.grace
 # Longer than nginx keeps its connections to us (deploy/nginx), so that it is never nginx that finds one closed.
@@ -45,7 +51,8 @@ control_socket_disable = True  # one more door, and two servers of one user woul
 
 loglevel = _settings.log_level
 logconfig_dict = configuration(_settings.log_level)
-accesslog = None  # each line would be about a person; /metrics counts instead
+logger_class = "consent.worker.Log"
+accesslog = None  # each line would hold an address and a path; POORT_ACCESS_LOG has neither
 
 
 def _metrics_folder() -> str:
@@ -60,8 +67,21 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
 
 # What does not change with our code is imported here, once: the workers share its memory and start sooner.
 for _name in ("flask_migrate", "flask_security", "marshmallow", "prometheus_client.multiprocess", "user_agents.parsers",
-              "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "pysqlite3", "brotli"):
+              "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "pysqlite3", "brotli",
+              "msgspec"):
     importlib.import_module(_name)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Who is told to stop before it serves ends: the master's handler, which it has till then, would swallow that."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def post_worker_init(worker: Any) -> None:
+    """The worker has loaded the application."""
+    from consent.worker import collect_less
+
+    collect_less()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.shop import CHOICES, body
+from tests.shop import body
 
 CONNECTIONS = 32
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -38,20 +38,26 @@ class Round:
 
 @dataclass(frozen=True)
 class Load:
-    """What to ask: GET `path`, with the receipts of a file in turn, or POST decisions to it, all different."""
+    """What to ask: GET `path`, with the receipts of a file in turn, or POST decisions to it, all different.
+
+    Another `script` for wrk, with the same arguments and the same last line, asks what it likes.
+    """
 
     port: int
     path: str
     posts: bool = False
     receipts: Path | None = None
+    script: Path = SCRIPT
 
     def run(self, seconds: int) -> Round:
         """Ask for `seconds` on CONNECTIONS connections, each as fast as it is answered."""
+        if self.script != SCRIPT and not shutil.which("wrk"):
+            raise SystemExit("This load needs wrk: apt-get install wrk")
         return self._with_wrk(seconds) if shutil.which("wrk") else self._with_python(seconds)
 
     def _with_wrk(self, seconds: int) -> Round:
         rest = ["post", self.path] if self.posts else ["get", *([str(self.receipts)] if self.receipts else [])]
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s", "-s", str(SCRIPT),
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s", "-s", str(self.script),
                    f"http://127.0.0.1:{self.port}{self.path}", "--", *rest]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         found = next(line for line in printed.splitlines() if line.startswith("LOAD ")).split()[1:]
@@ -108,17 +114,6 @@ def typical(rounds: list[Round]) -> Round:
 
     return Round(int(median("rate") * 1000), 1000.0, median("median"), median("p99"),
                  sum(one.refused for one in rounds), sum(one.broken for one in rounds))
-
-
-def receipts(server: Any, site: str, folder: Path, many: int = 500) -> Path:
-    """A file with the receipts of so many visitors with all kinds of choices."""
-    file = folder / "receipts"
-    actions = list(CHOICES)
-    with file.open("w") as out:
-        for number in range(many):
-            answer = server.call("POST", f"/v1/sites/{site}/consents", body(actions[number % len(actions)]))
-            out.write(answer.json()["receipt"] + "\n")
-    return file
 
 
 def tool() -> str:

@@ -16,6 +16,8 @@ def network(address: str) -> Network | None:
 
 def is_local(address: str) -> bool:
     """Whether the caller is on the machine itself. Asked of the address: the /64 around ::1 is no loopback."""
+    if address in ("127.0.0.1", "::1"):
+        return True
     found = _parsed(address)
     return found is not None and found.is_loopback
 

@@ -1,7 +1,9 @@
 """What a visitor is shown, per language: the texts, what the banner script receives, and the script itself."""
 
+import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +15,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 SCRIPT = ROOT.parent / "static" / "banner" / "poort.js"
+EXTRA = SCRIPT.with_name("extra.js")
+SIGNALS = SCRIPT.with_name("signals.json")
+SCRIPT_TYPE = "text/javascript; charset=utf-8"
 PLACEHOLDER = "__POORT_CONFIG__"
+SIGNALS_PLACEHOLDER = "__POORT_SIGNALS__"
 
-# The columns of a tracker that a page needs; hosts, sources and notes stay on the server.
+# The columns of a tracker that a page needs; reasons, sources and notes stay on the server.
 _TRACKER_COLUMNS = (
     "id",
     "name",
@@ -30,6 +36,9 @@ _TRACKER_COLUMNS = (
     "storage",
 )
 
+# Only where the owner chose: Google's consent mode other than basic, and why (J4).
+_CONSENT_MODE = ("google_consent_mode", "google_consent_mode_reason")
+
 
 @cache
 def texts() -> dict[str, dict[str, Any]]:
@@ -41,6 +50,25 @@ def texts() -> dict[str, dict[str, Any]]:
 def built_script() -> str:
     """The built banner script, with the placeholder where a site's config goes."""
     return SCRIPT.read_text(encoding="utf-8")
+
+
+@cache
+def extra_script() -> tuple[str, bytes]:
+    """The second script, which the first one fetches when it is needed, and its name: `extra-1a2b3c4d`."""
+    content = EXTRA.read_bytes()
+    return f"extra-{hashlib.sha256(content).hexdigest()[:8]}", content
+
+
+@cache
+def signals() -> dict[str, str]:
+    """The adapters that tell vendors, by name: each a function in JavaScript."""
+    found: dict[str, str] = json.loads(SIGNALS.read_text(encoding="utf-8"))
+    return found
+
+
+def code() -> str:
+    """All code that a visitor's browser may be given, for its digest (E3)."""
+    return built_script() + SIGNALS.read_text(encoding="utf-8")
 
 
 def frozen_texts(languages: list[str]) -> dict[str, dict[str, Any]]:
@@ -89,46 +117,102 @@ def config(version: "Published", language: str) -> dict[str, Any]:
         "trackers": [_tracker(row, version.gate.trackers[row["id"]].since, language) for row in rows],
         "texts": {key: value for key, value in words.items() if key != "categories"},
         "signals": {"gpc": True, "data_layer": True},
+        **{name: definition[name] for name in _CONSENT_MODE if name in definition},
     }
 
 
 def _tracker(row: dict[str, Any], since: int, language: str) -> dict[str, Any]:
     shown = {column: row[column] for column in _TRACKER_COLUMNS}
     # Only first-party cookies can be deleted by the page; the vendor's own are listed all the same (C2).
-    return {**shown, "since": since, "purpose": row["purpose"][language]}
+    return {**shown, "since": since, "purpose": row["purpose"][language], **_means(row)}
 
 
-def _other(version: "Published", language: str) -> dict[str, Any]:
-    """What differs in another language."""
-    words = version.snapshot["texts"][language]
+def _means(row: dict[str, Any]) -> dict[str, Any]:
+    """How to know a tracker in the page and on the wire, and what to do about it."""
     return {
-        "texts": {key: value for key, value in words.items() if key != "categories"},
-        "categories": words["categories"],
-        "trackers": {row["id"]: row["purpose"][language] for row in version.snapshot["trackers"]},
+        "hosts": row["hosts"],
+        "paths": row["paths"],
+        # Versions that were published before these fields were there lack them.
+        "embed": row.get("embed", False),
+        "signal": row.get("signal"),
+        "elements": row.get("elements", []),
     }
 
 
-# What the script never reads is not sent to every visitor: some hundred bytes.
-_UNREAD = ("name", "digest", "languages", "consent_days", "refusal_days")
+# What the script has from the start; the rest of a config it fetches when a visitor opens the settings.
+_FIRST = (
+    "site", "version", "language", "cookie_domain", "release", "audience", "ask", "categories", "trackers", "texts",
+    "controller",
+)
+_FIRST_TEXTS = (
+    "direction", "title", "intro", "change", "policy", "accept_all", "necessary_only", "preferences", "reopen",
+    "saved", "offline", "failed", "unloaded", "close", "save", "withdraw",
+)
+
+
+# Of the other languages: what a page says to who has answered already. The rest is fetched before anything is asked.
+_OTHER_TEXTS = ("direction", "reopen")
+
+
+# What the script takes for granted when nothing is said.
+_USUAL = {"release": "acknowledged", "audience": "general", "direction": "ltr"}
+
+
+def _chosen(words: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """What there is of these keys (an older version may know fewer), but for what goes without saying."""
+    return {key: words[key] for key in keys if key in words and words[key] != _USUAL.get(key)}
+
+
+def _first_tracker(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides, and what is deleted on withdrawal: names without the lives that the settings show."""
+    needed = {name: row[name] for name in ("id", "category", "since")}
+    lists = {
+        # What lies elsewhere, or is hidden from scripts, a page can not delete.
+        "cookies": [one["name"] for one in row["cookies"] if "domain" not in one and not one.get("server")],
+        "storage": row["storage"],
+        **{name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal") if row.get(name)},
+    }
+    return needed | lists
+
+
+def _first_category(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked about is explained from the start."""
+    return dict(row) if row["asked"] else _chosen(row, ("id", "since"))
 
 
 def script_for(version: "Published") -> bytes:
-    """The banner script with the site's version baked in, every language of the site in it."""
+    """The banner script with the version baked in: the first layer in its own language, its trackers' adapters."""
     definition = version.snapshot["definition"]
     whole = config(version, definition["default_language"])
-    baked = {name: value for name, value in whole.items() if name not in _UNREAD}
+    baked = _chosen(whole, _FIRST)
+    baked["categories"] = [_first_category(row) for row in whole["categories"]]
+    baked["texts"] = _chosen(whole["texts"], _FIRST_TEXTS)
+    baked["controller"] = _chosen(whole["controller"], ("name", "policy_url"))
+    baked["trackers"] = [_first_tracker(row) for row in whole["trackers"]]
     baked["others"] = {
-        language: _other(version, language) for language in definition["languages"] if language != baked["language"]
+        language: _chosen(version.snapshot["texts"][language], _OTHER_TEXTS)
+        for language in definition["languages"]
+        if language != baked["language"]
     }
-    return _with(json.dumps(baked, ensure_ascii=False, separators=(",", ":")))
+    return script_of(json.dumps(baked, ensure_ascii=False, separators=(",", ":")), _needed(whole["trackers"]))
+
+
+def _needed(trackers: list[dict[str, Any]]) -> list[str]:
+    """The adapters of the trackers in use; one that needs no consent has none to tell of."""
+    asked = [row for row in trackers if row["category"] != "necessary" and not row["exempt"]]
+    return sorted({row["signal"] for row in asked if row["signal"] in signals()})
 
 
 def script_without_site() -> bytes:
-    """The same script for every site: it fetches its config."""
-    return _with("null")
+    """The same script for every site: it fetches its config, so it has every adapter; less than a request more."""
+    return script_of("null", list(signals()))
 
 
-def _with(config_json: str) -> bytes:
+def script_of(config_json: str, adapters: list[str]) -> bytes:
+    """The script with a config, or "null", and the adapters of these names."""
     # Inside a script file these three are the only characters that could end or break the literal.
     safe = config_json.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return built_script().replace(PLACEHOLDER, safe, 1).encode()
+    functions = ",".join(f"{name}:{signals()[name]}" for name in adapters)
+    # The config last: an owner's words may look like a placeholder.
+    whole = built_script().replace(SIGNALS_PLACEHOLDER, f"{{{functions}}}", 1)
+    return whole.replace(PLACEHOLDER, safe, 1).encode()

@@ -8,23 +8,31 @@ Every fault is a marshmallow ValidationError whose messages nest like the data, 
 Legitimate interest is no field anywhere: it is never a basis for storing or reading (A5).
 """
 
-import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import date
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NotRequired, TypedDict
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
+from consent import shapes
+from consent.claims import Claim, clashes, same_request, site
 from consent.gate import CATEGORIES as CATEGORIES
 from consent.gate import OPTIONAL as OPTIONAL
-from consent.patterns import DURATION, HOST, in_domain, matches, on_host, on_path, overlap
+from consent.patterns import in_domain, matches, on_host, on_path
+from consent.shapes import LANGUAGES as LANGUAGES
+from consent.shapes import CookieSchema, StorageSchema
+from consent.shapes import plain_text as plain_text
 
 ROLES: Final = ("processor", "controller")
-LANGUAGES: Final = ("nl", "en")
+SIGNALS: Final = (  # the vendors that can be told, each by an adapter of this name
+    "google", "uet", "clarity", "meta", "tiktok", "pinterest", "hubspot", "zendesk", "intercom", "vwo", "contentsquare",
+    "matomo",
+)
 EXEMPTING: Final = ("NL",)  # the only jurisdictions whose law exempts measurement from consent (A7)
 
 EEA: Final = frozenset({
@@ -34,15 +42,18 @@ EEA: Final = frozenset({
 
 # Names that say nothing of who set them: they count only together with the domain they live on.
 GENERIC: Final = frozenset({"id", "uid", "sid", "lang", "mr", "sm", "pref", "nid", "session", "user", "token", "test"})
-OUR_NAME: Final = "poort"  # the receipt's cookie and key: a pattern that matches it would erase the choice itself
 
 
 class Cookie(TypedDict):
-    """`name` exact or with `*` at the end; `domain` only for a cookie on the vendor's own domain."""
+    """`name` exact or with `*` at the end; `domain` only for a cookie on the vendor's own domain.
+
+    `server`: HttpOnly or set by the site's server, so that only the server can expire it.
+    """
 
     name: str
     duration: str
     domain: NotRequired[str]
+    server: NotRequired[bool]
 
 
 class Stored(TypedDict):
@@ -61,6 +72,7 @@ class Tracker(TypedDict):
     country: str
     role: str
     category: str
+    why: str
     reason: str | None
     session_replay: bool
     exempt_possible: bool
@@ -69,6 +81,11 @@ class Tracker(TypedDict):
     paths: list[str]
     cookies: list[Cookie]
     storage: list[Stored]
+    elements: list[str]
+    embed: bool
+    signal: str | None
+    consent_call: str | None
+    teardown: str | None
     purpose: dict[str, str]
     policy_url: str
     source: str
@@ -80,99 +97,10 @@ Row = dict[str, Any]  # what a version freezes of a tracker: FROZEN, in this ord
 FROZEN: Final = (
     "id", "name", "vendor", "country", "role", "category", "exempt", "reason", "session_replay", "transfer",
     "agreement", "hosts", "paths", "cookies", "storage", "purpose", "policy_url",
+    "embed", "signal", "elements",
 )
 OVERRIDES: Final = frozenset({"id", "category", "exempt", "reason", "agreement"})
 OWN_REQUIRED: Final = ("name", "vendor", "country", "category", "hosts", "cookies", "purpose")
-
-
-# Fields -------------------------------------------------------------------------------------------------------------
-
-
-def _matching(pattern: str, message: str) -> Callable[[str], None]:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> None:
-        if not compiled.fullmatch(value):
-            raise ValidationError(message)
-
-    return check
-
-
-def plain_text(longest: int, **kwargs: Any) -> fields.String:
-    # No control characters (PostgreSQL refuses a NUL) and no lone surrogates (they have no UTF-8).
-    plain = r"(?!\s)[^\x00-\x1f\x7f\ud800-\udfff]+(?<!\s)"
-    check = _matching(plain, "must be plain text on one line, without blanks around it")
-    return fields.String(validate=validate.And(validate.Length(1, longest), check), **kwargs)
-
-
-def _flag(**kwargs: Any) -> fields.Boolean:
-    return fields.Boolean(truthy={True}, falsy={False}, **kwargs)
-
-
-def _one_of(values: tuple[str, ...], **kwargs: Any) -> fields.String:
-    return fields.String(validate=validate.OneOf(values, error="must be one of {choices}"), **kwargs)
-
-
-def _https(**kwargs: Any) -> fields.Url:
-    return fields.Url(schemes={"https"}, error_messages={"invalid": "must be an https address"}, **kwargs)
-
-
-def _name_pattern(value: str) -> None:
-    stem = value.removesuffix("*")
-    if "*" in stem:
-        raise ValidationError("may have * only at the end")
-    if stem != value and len(stem) < 3:
-        raise ValidationError("needs at least three characters before the *")
-    if matches(value, OUR_NAME):
-        raise ValidationError("would match the visitor's own choice")
-
-
-def _country(**kwargs: Any) -> fields.String:
-    # UK, EU and EL are what people write, and no codes of ISO 3166-1.
-    message = "must be a country by ISO 3166-1, such as NL or GB"
-    return fields.String(validate=_matching(r"(?!UK|EU|EL)[A-Z]{2}", message), **kwargs)
-
-
-def _id(**kwargs: Any) -> fields.String:
-    shape = _matching(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", "must be lower-case letters and digits, joined by - or _")
-    return fields.String(required=True, validate=validate.And(validate.Length(1, 40), shape), **kwargs)
-
-
-def _list(inner: Any, longest: int = 100, **kwargs: Any) -> fields.List[Any]:
-    return fields.List(inner, validate=validate.Length(max=longest), **kwargs)
-
-
-def _hosts(**kwargs: Any) -> fields.List[Any]:
-    message = "must be a host such as cdn.shop.example or *.shop.example"
-    return _list(fields.String(validate=_matching(rf"(?:\*\.)?{HOST}", message)), **kwargs)
-
-
-def _paths(**kwargs: Any) -> fields.List[Any]:
-    message = "must be a host and a path such as cdn.shop.example/js/"
-    return _list(fields.String(validate=_matching(rf"{HOST}/[A-Za-z0-9_./?=&%~+-]+", message)), **kwargs)
-
-
-class CookieSchema(Schema):
-    """One cookie of a tracker."""
-
-    name = fields.String(required=True, validate=validate.And(
-        _matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "must be a cookie's name"), _name_pattern))
-    duration = fields.String(required=True, validate=_matching(
-        DURATION, "must be session, persistent or an ISO 8601 duration such as P13M or PT30M"))
-    domain = fields.String(validate=_matching(HOST, "must be a domain such as vendor.example"))
-
-
-class StorageSchema(Schema):
-    """One key that a tracker keeps in the page's storage (A4)."""
-
-    name = fields.String(required=True, validate=validate.And(
-        _matching(r"[\x21-\x7e]{1,128}", "must be a storage key without blanks"), _name_pattern))
-    kind = _one_of(("local", "session"), required=True)
-
-
-def _purpose(longest: int, **kwargs: Any) -> fields.Nested:
-    sentences: dict[str, Any] = {language: plain_text(longest, required=True) for language in LANGUAGES}
-    return fields.Nested(Schema.from_dict(sentences, name=f"Purpose{longest}Schema"), **kwargs)
 
 
 # The catalogue ------------------------------------------------------------------------------------------------------
@@ -198,6 +126,8 @@ SOUND: Final[tuple[Rule, ...]] = (
      lambda row, _: row["session_replay"] and row["category"] == "necessary"),
     ("transfer", "must be true: the vendor's country lies outside the EEA (C4)",
      lambda row, _: row["country"] not in EEA and not row["transfer"]),
+    ("embed", "needs the hosts that the embedded content comes from",
+     lambda row, _: row["embed"] and not row["hosts"] and not row["paths"]),
 )
 CATALOGUED: Final[tuple[Rule, ...]] = (
     *SOUND,
@@ -213,23 +143,29 @@ CATALOGUED: Final[tuple[Rule, ...]] = (
 class TrackerSchema(Schema):
     """A row of catalogue.toml; refuses what a careful reader would refuse."""
 
-    id = _id()
+    id = shapes.tracker_id(required=True)
     name = plain_text(60, required=True)
     vendor = plain_text(60, required=True)
-    country = _country(required=True)
-    role = _one_of(ROLES, required=True)
-    category = _one_of(CATEGORIES, required=True)
+    country = shapes.country(required=True)
+    role = shapes.one_of(ROLES, required=True)
+    category = shapes.one_of(CATEGORIES, required=True)
+    why = plain_text(300, required=True)
     reason = plain_text(500, load_default=None)
-    session_replay = _flag(load_default=False)
-    exempt_possible = _flag(load_default=False)
-    transfer = _flag(required=True)
-    hosts = _hosts(required=True)
-    paths = _paths(load_default=list)
-    cookies = _list(fields.Nested(CookieSchema), required=True)
-    storage = _list(fields.Nested(StorageSchema), load_default=list)
-    purpose = _purpose(90, required=True)
-    policy_url = _https(required=True)
-    source = _https(required=True)
+    session_replay = shapes.flag(load_default=False)
+    exempt_possible = shapes.flag(load_default=False)
+    transfer = shapes.flag(required=True)
+    hosts = shapes.hosts(required=True)
+    paths = shapes.paths(load_default=list)
+    cookies = shapes.several(fields.Nested(CookieSchema), required=True)
+    storage = shapes.several(fields.Nested(StorageSchema), load_default=list)
+    elements = shapes.elements(load_default=list)
+    embed = shapes.flag(load_default=False)
+    signal = shapes.one_of(SIGNALS, load_default=None)
+    consent_call = plain_text(500, load_default=None)
+    teardown = plain_text(500, load_default=None)
+    purpose = shapes.purpose(90, required=True)
+    policy_url = shapes.https(required=True)
+    source = shapes.https(required=True)
     verified_at = fields.Date(required=True)
     note = fields.String(load_default=None)
 
@@ -240,24 +176,53 @@ class TrackerSchema(Schema):
             raise ValidationError(faults)
 
 
+class SharedSchema(Schema):
+    """Hosts, paths, cookies or keys that several trackers have in common, and why."""
+
+    names = shapes.several(plain_text(200), required=True)
+    trackers = shapes.several(shapes.tracker_id(), required=True)
+    reason = plain_text(300, required=True)
+
+
 class CatalogueSchema(Schema):
     """The whole file."""
 
     tracker = fields.List(fields.Nested(TrackerSchema), required=True)
+    shared = fields.List(fields.Nested(SharedSchema), load_default=list)
 
     @validates_schema
     def check(self, data: Row, **_: Any) -> None:
-        """Each id once."""
+        """Each id once, and nothing that would be taken for another tracker's."""
         ids = [row["id"] for row in data["tracker"]]
-        twice = {i: {"id": [f"{name} is there twice"]} for i, name in enumerate(ids) if name in ids[:i]}
-        if twice:
-            raise ValidationError({"tracker": twice})
+        faults = {i: {"id": [f"{name} is there twice"]} for i, name in enumerate(ids) if name in ids[:i]}
+        if faults := faults or _taken(ids, clashes(data["tracker"], data["shared"])):
+            raise ValidationError({"tracker": faults})
+
+
+def _taken(ids: list[str], pairs: Iterable[tuple[Claim, Claim]]) -> dict[int, dict[str, list[str]]]:
+    found: dict[int, dict[str, list[str]]] = {}
+    for one, other in pairs:
+        message = f"{other.name} fits what {ids[one.tracker]} has as {one.name}"
+        found.setdefault(other.tracker, {}).setdefault(other.field, []).append(message)
+    return found
 
 
 def read_catalogue(text: str) -> Mapping[str, Tracker]:
     """The rows of a catalogue file by id; ValidationError or tomllib.TOMLDecodeError if it is not one."""
     rows: list[Tracker] = CatalogueSchema().load(tomllib.loads(text))["tracker"]
     return MappingProxyType({row["id"]: row for row in rows})
+
+
+def marks(row: Tracker) -> Iterator[str]:
+    """What is special about a tracker, in a few words each."""
+    if row["session_replay"]:
+        yield "session replay"
+    if row["exempt_possible"]:
+        yield "may be exempt in NL"
+    if row["embed"]:
+        yield "on a click"
+    if row["signal"]:
+        yield "vendor is told the choice"
 
 
 # Matching -----------------------------------------------------------------------------------------------------------
@@ -268,7 +233,10 @@ def _found(hit: Callable[[Tracker], bool]) -> Iterator[str]:
 
 
 def match_host(host: str, path: str = "/") -> tuple[str, ...]:
-    """The trackers that a request is for, by its host and its path with query; empty for an unknown one."""
+    """The trackers that a request is for, by its host and its path with query; empty for an unknown one.
+
+    Several: it may be for each of them, so each has to be allowed.
+    """
     host = host.lower().rstrip(".")
     return tuple(_found(lambda row: any(on_host(pattern, host) for pattern in row["hosts"])
                         or any(on_path(pattern, host, path) for pattern in row["paths"])))
@@ -290,10 +258,23 @@ CATALOGUE: Final = read_catalogue((Path(__file__).parent / "catalogue.toml").rea
 # A site's trackers --------------------------------------------------------------------------------------------------
 
 
-def _disguised(row: Row, known: Tracker | None) -> bool:
+def _disguised(field: str) -> Callable[[Row, Tracker | None], bool]:
     # Otherwise a known tracker under another id would slip past A6 and A8.
-    theirs = [host for each in CATALOGUE.values() for host in each["hosts"]]
-    return known is None and any(overlap(host, other) for host in row["hosts"] for other in theirs)
+    def broken(row: Row, known: Tracker | None) -> bool:
+        own = row[field] if known is None else ()
+        return any(same_request(one, other) for one in own for other in _known_requests().get(site(one), ()))
+
+    return broken
+
+
+@cache
+def _known_requests() -> Mapping[str, list[str]]:
+    """The hosts and paths of all trackers, by their site: an owner may name thousands."""
+    found: dict[str, list[str]] = {}
+    for row in CATALOGUE.values():
+        for pattern in (*row["hosts"], *row["paths"]):
+            found.setdefault(site(pattern), []).append(pattern)
+    return found
 
 
 def _may_be_exempt(row: Row, known: Tracker | None) -> bool:
@@ -304,7 +285,8 @@ def _may_be_exempt(row: Row, known: Tracker | None) -> bool:
 
 CHOSEN: Final[tuple[Rule, ...]] = (
     *SOUND,
-    ("hosts", "belongs to a tracker in the catalogue: use that tracker's id", _disguised),
+    ("hosts", "belongs to a tracker in the catalogue: use that tracker's id", _disguised("hosts")),
+    ("paths", "belongs to a tracker in the catalogue: use that tracker's id", _disguised("paths")),
     ("reason", "is needed for a category other than the catalogue's (A6)",
      lambda row, known: known is not None and row["category"] != known["category"] and not row["reason"]),
     ("category", "cannot be necessary for a tracker that measures or advertises (A6)",
@@ -324,23 +306,25 @@ class SiteTrackerSchema(Schema):
     Loads to exactly what was given, so that an export is the file that was applied.
     """
 
-    id = _id()
+    id = shapes.tracker_id(required=True)
     name = plain_text(60)
     vendor = plain_text(60)
-    country = _country()
-    role = _one_of(ROLES)
-    category = _one_of(CATEGORIES)
-    exempt = _flag()
+    country = shapes.country()
+    role = shapes.one_of(ROLES)
+    category = shapes.one_of(CATEGORIES)
+    exempt = shapes.flag()
     reason = plain_text(500)
-    session_replay = _flag()
-    transfer = _flag()
-    agreement = _flag()
-    hosts = _hosts()
-    paths = _paths()
-    cookies = _list(fields.Nested(CookieSchema))
-    storage = _list(fields.Nested(StorageSchema))
-    purpose = _purpose(200)
-    policy_url = _https()
+    session_replay = shapes.flag()
+    transfer = shapes.flag()
+    agreement = shapes.flag()
+    hosts = shapes.hosts()
+    paths = shapes.paths()
+    cookies = shapes.several(fields.Nested(CookieSchema))
+    storage = shapes.several(fields.Nested(StorageSchema))
+    elements = shapes.elements()
+    embed = shapes.flag()
+    purpose = shapes.purpose(200)
+    policy_url = shapes.https()
 
     @validates_schema
     def check(self, data: Row, **_: Any) -> None:
@@ -368,6 +352,7 @@ def _missing(entry: Row) -> dict[str, list[str]]:
 def _whole(entry: Row) -> Row:
     """The entry over the catalogue's row, or over what an own tracker does not have to say."""
     own: Row = {"role": "controller", "session_replay": False, "paths": [], "storage": [], "policy_url": None,
+                "embed": False, "signal": None, "elements": [],
                 "transfer": entry.get("country") not in EEA}
     below: Mapping[str, Any] = CATALOGUE.get(entry["id"]) or own
     row = {"reason": None, **below, "exempt": False, "agreement": None, **entry}

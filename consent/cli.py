@@ -1,10 +1,13 @@
-"""The commands: `flask site ...`, `flask user create`, `flask report`.
+"""The commands: `flask site ...`, `flask user create`, `flask key ...`, `flask webhook ...`, `flask jobs run`,
+`flask report`; `flask catalogue ...` has a module of its own.
 
 Each ends non-zero with one clear line on bad input.
 """
 
 import json
 import secrets
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,11 +22,16 @@ from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from consent import accounts, demo, records, reports, sites, versions
+from consent import accounts, demo, jobs, keys, records, reports, sites, versions, webhooks
+from consent.catalogue_commands import catalogue_group
 from consent.db import db, writing
+from consent.endpoints import BadAddress
 
 site_group = AppGroup("site", help="Define, publish and list sites.")
 user_group = AppGroup("user", help="Make the accounts of owners and marketers.")
+key_group = AppGroup("key", help="Make, list and revoke the API keys of back ends.")
+webhook_group = AppGroup("webhook", help="Tell the site's own systems of every decision.")
+jobs_group = AppGroup("jobs", help="Do what has to be done again and again.")
 demo_group = AppGroup("demo", help="Load the demo that `make run` serves.")
 
 
@@ -105,6 +113,8 @@ def _apply(file: Path, data: Any, publish: bool) -> list[str]:
         site, changed = sites.apply(data)
     except sites.DefinitionError as error:
         raise _refused(file, data, error) from error
+    for warning in sites.warnings(site.draft):
+        click.echo(f"Warning: {site.key}: {warning}", err=True)
     state = f"{site.key}: the draft is {'changed' if changed else 'the same as it was'}"
     return [state, _publish(site)] if publish else [state]
 
@@ -134,9 +144,10 @@ def list_command() -> None:
 
 @site_group.command("snippet")
 @click.argument("key")
-def snippet_command(key: str) -> None:
+@click.option("--auto", is_flag=True, help="Hold back trackers that nobody tagged; goes first in the head.")
+def snippet_command(key: str, auto: bool) -> None:
     """Print the tag to put in the head of every page of the site KEY."""
-    click.echo(sites.snippet(_site(key), current_app.extensions["poort.settings"].public_url))
+    click.echo(sites.snippet(_site(key), current_app.extensions["poort.settings"].public_url, auto))
 
 
 @user_group.command("create")
@@ -159,6 +170,119 @@ def create_user_command(email: str, organisation: str, role: str, password: str 
         click.echo("The account was there already; its password stays as it is.")
     elif password is None:
         click.echo(f"password: {chosen}")
+
+
+@key_group.command("create")
+@click.option("--organisation", required=True, help="Whose key it is.")
+@click.option("--site", help="For this site alone. Default: all sites of the organisation.")
+@click.option("--name", default="", help="What it is for, so that you know it again.")
+def create_key_command(organisation: str, site: str | None, name: str) -> None:
+    """Make an API key and print it. It is shown this once: only its hash is kept."""
+    with _writing():
+        try:
+            key, text = keys.create(organisation, site, name, datetime.now(UTC))
+        except keys.KeyFault as error:
+            raise click.ClickException(str(error)) from error
+        number = key.id
+    click.echo(f"key {number} of {organisation}, for {site or 'all its sites'}; it is not shown again:\n{text}")
+
+
+@key_group.command("list")
+def list_keys_command() -> None:
+    """List the API keys: number, organisation, site, day made, day last used, state, name."""
+    for key in keys.every():
+        state = "revoked" if key.revoked_at else "in use"
+        used = f"used {key.last_used}" if key.last_used else "never used"
+        made = f"made {key.created_at:%Y-%m-%d}"
+        click.echo("\t".join([str(key.id), key.organisation.name, key.site or "all", made, used, state, key.name]))
+
+
+@key_group.command("revoke")
+@click.argument("number", metavar="ID", type=int)
+def revoke_key_command(number: int) -> None:
+    """Revoke the API key with the number ID: from now on it opens nothing."""
+    with _writing():
+        try:
+            keys.revoke(number, datetime.now(UTC))
+        except keys.KeyFault as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"key {number} is revoked")
+
+
+@webhook_group.command("set")
+@click.argument("key")
+@click.argument("url")
+def set_webhook_command(key: str, url: str) -> None:
+    """Tell URL of every decision on the site KEY from now on. Prints the secret that signs; it is shown this once."""
+    with _writing():
+        try:
+            secret = webhooks.put(_site(key), url, datetime.now(UTC))
+        except BadAddress as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"{key}: decisions are told to {url}; the secret is not shown again:\n{secret}")
+
+
+@webhook_group.command("show")
+@click.argument("key")
+def show_webhook_command(key: str) -> None:
+    """Show where the webhook of the site KEY goes and how it stands."""
+    with _having_webhook():
+        found = webhooks.state(_site(key))
+    click.echo(f"{key}: {found.url}, since {found.created_at:%Y-%m-%d %H:%M} UTC")
+    if found.stopped_at is not None:
+        click.echo(f"stopped: the endpoint answered 410 on {found.stopped_at:%Y-%m-%d %H:%M} UTC")
+    click.echo(", ".join(f"{n} {state}" for state, n in found.events.items()))
+
+
+@webhook_group.command("remove")
+@click.argument("key")
+def remove_webhook_command(key: str) -> None:
+    """Tell nobody of the decisions on the site KEY any more, of those that wait neither."""
+    with _writing(), _having_webhook():
+        waiting = webhooks.remove(_site(key))
+    click.echo(f"{key}: the webhook is removed; {waiting} events were not told yet")
+
+
+@webhook_group.command("log")
+@click.argument("key")
+@click.option("--last", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many events.")
+def webhook_log_command(key: str, last: int) -> None:
+    """List the last events of the site KEY, oldest first: time, id, type, state, attempts, last answer."""
+    with _having_webhook():
+        found = webhooks.log(_site(key), last)
+    for event in found:
+        at = f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}"
+        click.echo("\t".join([at, str(event.id), event.type, event.state, str(event.attempts), event.answer or "-"]))
+
+
+@webhook_group.command("retry")
+@click.argument("key")
+def retry_webhook_command(key: str) -> None:
+    """Try all that waits for the webhook of the site KEY at once, and what was given up, unless it is outdated."""
+    with _writing(), _having_webhook():
+        tried = webhooks.retry(_site(key), datetime.now(UTC))
+    click.echo(f"{key}: {tried} events are due now; `flask jobs run` delivers them")
+
+
+@contextmanager
+def _having_webhook() -> Iterator[None]:
+    try:
+        yield
+    except webhooks.NoWebhook as error:
+        raise click.ClickException(str(error)) from error
+
+
+@jobs_group.command("run")
+@click.option("--loop", is_flag=True, help="Keep running until TERM or INT, and look every second.")
+def run_jobs_command(loop: bool) -> None:
+    """Do every job that is due, and say what was done. Two at a time do nothing twice."""
+    if not loop:
+        click.echo("\n".join(jobs.run_due()) or "nothing was left to do")
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    jobs.keep_running(stop)
 
 
 @demo_group.command("load")
@@ -209,9 +333,10 @@ def register(app: Flask) -> None:
     """Add the commands; a database that is away or not made yet is one line, not a traceback."""
     app.cli.add_command(report_command)
     _clear_errors(report_command)
-    for group in (site_group, user_group, demo_group):
+    own = (site_group, user_group, key_group, webhook_group, jobs_group, demo_group, catalogue_group)
+    for group in own:
         app.cli.add_command(group)
-    groups: tuple[click.Group, ...] = (site_group, user_group, demo_group, db_group)
+    groups: tuple[click.Group, ...] = (*own, db_group)
     for command in (command for group in groups for command in group.commands.values()):
         _clear_errors(command)
 

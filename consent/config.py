@@ -169,14 +169,43 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "POORT_WEBHOOK_PRIVATE",
+        _switch,
+        "off",
+        "on: webhooks may go to addresses of this machine and of private networks too. Off, to public addresses alone.",
+    ),
+    Setting(
         "POORT_LOG_LEVEL",
         _choice("debug", "info", "warning", "error"),
         "info",
         "How much is logged: debug, info, warning or error.",
     ),
+    Setting(
+        "POORT_ACCESS_LOG",
+        _switch,
+        "off",
+        "on: a JSON line for every answer with its route, status and time; no address, no path, nobody.",
+    ),
+    Setting(
+        "POORT_REQUEST_SECONDS",
+        _whole(1, 600),
+        "10",
+        "Seconds that the head of a request may take to arrive, and then its body, at the ASGI door; past it 408.",
+    ),
     Setting("PORT", _whole(1, 65535), "8000", "The port on 127.0.0.1 that the server binds."),
     Setting("WEB_CONCURRENCY", _whole(1, 64), "2", "Worker processes."),
-    Setting("POORT_THREADS", _whole(1, 256), "16", "Threads in each worker of the WSGI door."),
+    Setting(
+        "POORT_THREADS",
+        _whole(1, 256),
+        "16",
+        "Threads in each worker: for every request of the WSGI door, and for the pages of people behind the ASGI door.",
+    ),
+    Setting(
+        "POORT_CONNECTIONS",
+        _whole(1, 100_000),
+        "4000",
+        "Connections that a worker of the ASGI door keeps open at once; past it 503.",
+    ),
     Setting(
         "POORT_GRACE",
         _whole(1, 600),
@@ -205,10 +234,14 @@ class Settings:
     login_limit: int
     demo: bool
     metrics_token: str
+    webhook_private: bool
     log_level: str
+    access_log: bool
+    request_seconds: int
     port: int
     web_concurrency: int
     threads: int
+    connections: int
     grace: int
     keepalive: int
 

@@ -5,6 +5,7 @@ Days are UTC days. `people` and bots are counted apart. The metrics:
     answered, ACTION     a decision made in the banner: accept_all, necessary_only or custom
     granted, CATEGORY    the category was granted in such a decision
     changed, ACTION      a decision made later, in the settings or through the API
+    imported, ACTION     a decision that another platform was told before, taken over
     withdrawn            everything was taken back
 """
 
@@ -53,6 +54,8 @@ def of_record(row: dict[str, Any]) -> list[Tally]:
 
     if row["action"] == "withdraw":
         return [tally("withdrawn", "")]
+    if row["source"] == "import":
+        return [tally("imported", row["action"])]
     if row["source"] != "banner":
         return [tally("changed", row["action"])]
     granted = [tally("granted", category) for category, choice in row["choices"].items() if choice]

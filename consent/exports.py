@@ -1,11 +1,12 @@
 """A visitor's records as consent receipts after ISO/IEC TS 27560:2023: JSON-LD in the Data Privacy Vocabulary (DPV)."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from consent.gate import OPTIONAL
-from consent.records import as_json
+from consent.records import as_json, decided_at
 from consent.versions import Published
 
 CONTEXT = {
@@ -23,12 +24,18 @@ PURPOSES = {
 }
 
 
-def document(rows: Sequence[Mapping[str, Any]], versions: Mapping[int, Published]) -> dict[str, Any]:
+Trail = Sequence[Mapping[str, Any]]
+
+
+def document(
+    rows: Sequence[Mapping[str, Any]], versions: Mapping[int, Published], trails: Mapping[uuid.UUID, Trail]
+) -> dict[str, Any]:
     """One JSON-LD document with a receipt for every record, oldest first."""
-    return {"@context": CONTEXT, "@graph": [_receipt(row, versions[row["version"]]) for row in rows]}
+    graph = [_receipt(row, versions[row["version"]], trails.get(row["id"], [])) for row in rows]
+    return {"@context": CONTEXT, "@graph": graph}
 
 
-def _receipt(row: Mapping[str, Any], version: Published) -> dict[str, Any]:
+def _receipt(row: Mapping[str, Any], version: Published, trail: Trail) -> dict[str, Any]:
     shown = as_json(row)
     controller = version.definition["controller"]
     granted = {category for category in OPTIONAL if row["choices"][category]}
@@ -51,14 +58,22 @@ def _receipt(row: Mapping[str, Any], version: Published) -> dict[str, Any]:
             "poort:gpc": row["gpc"],
         },
         "dpv:isIndicatedBy": {"@type": "dpv:DataSubject", "dct:identifier": shown["visitor"]},
-        "dpv:isIndicatedAtTime": {"@value": shown["recorded_at"], "@type": "xsd:dateTime"},
+        "dpv:isIndicatedAtTime": {"@value": shown["decided_at"] or shown["recorded_at"], "@type": "xsd:dateTime"},
         "dpv:hasDuration": _duration(row, version, bool(granted)),
         "dpv:hasConsentControl": {
             "@type": "dpv:WithdrawConsent",
             "poort:how": "the cookie settings on every page of the site",
         },
         "poort:record": shown,
+        "poort:trail": [_step(entry) for entry in trail],
     }
+
+
+def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of the decision: whose report it is, and per tracker deleted, told or could_not."""
+    results = [{"dct:identifier": name, "poort:result": results} for name, results in entry["trackers"].items()]
+    at = {"@value": entry["recorded_at"], "@type": "xsd:dateTime"}
+    return {"poort:source": entry["source"], "dct:issued": at, "poort:outcome": results}
 
 
 def _controller(controller: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,5 +143,5 @@ def _status(row: Mapping[str, Any], granted: bool) -> str:
 
 def _duration(row: Mapping[str, Any], version: Published, granted: bool) -> dict[str, Any]:
     days = version.definition["consent_days" if granted or any(row["trackers"].values()) else "refusal_days"]
-    end = (row["recorded_at"] + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    end = (decided_at(row) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"@type": "dpv:UntilTimeDuration", "@value": f"P{days}D", "poort:until": end}

@@ -46,6 +46,7 @@ class Decision(NamedTuple):
 
 
 _DECISIONS: Final = {reason: Decision(reason in ALLOWED, reason) for reason in ALLOWED + REFUSED}
+_UNKNOWN, _NO_CHOICE, _GRANTED = (_DECISIONS[reason] for reason in ("unknown_tracker", "no_choice", "granted"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,15 @@ class Tracker:
         return self.category != "necessary" and not self.exempt
 
 
+class Rule(NamedTuple):
+    """What one tracker, or a whole category, needs: `fixed` is the answer that no receipt changes."""
+
+    category: str
+    since: int  # a receipt for an older version does not count (F3)
+    tracker: str | None  # None: any tracker of the category
+    fixed: Decision | None
+
+
 @dataclass(frozen=True)
 class Version:
     """What the gate knows of a published version of a site."""
@@ -72,17 +82,30 @@ class Version:
     trackers: Mapping[str, Tracker]
     categories: Mapping[str, int]  # since, per category
     audience: str = "general"
-    # Per category the version since which a consent for all of it counts; None where nothing is asked.
-    whole: Mapping[str, int | None] = field(init=False)
+    # What does not depend on the visitor is worked out once for each version.
+    rules: Mapping[str, Rule] = field(init=False)
+    wholes: Mapping[str, Rule] = field(init=False)
 
     def __post_init__(self) -> None:
-        whole = {category: self._whole(category) for category in OPTIONAL}
-        object.__setattr__(self, "whole", whole)
+        rules = {tracker.id: self._rule(tracker) for tracker in self.trackers.values()}
+        object.__setattr__(self, "rules", rules)
+        object.__setattr__(self, "wholes", {category: self._whole(category) for category in CATEGORIES})
 
-    def _whole(self, category: str) -> int | None:
+    def _rule(self, tracker: Tracker) -> Rule:
+        fixed = "necessary" if tracker.category == "necessary" else "exempt" if tracker.exempt else self._nobody()
+        since = max(tracker.since, self.categories[tracker.category])
+        return Rule(tracker.category, since, tracker.id, _DECISIONS[fixed] if fixed else None)
+
+    def _whole(self, category: str) -> Rule:
         """A tag with a category alone may hold any of its trackers: as new as the newest of them (F3)."""
         since = [tracker.since for tracker in self.trackers.values() if tracker.category == category and tracker.asked]
-        return max([*since, self.categories[category]]) if since else None
+        # Where nothing of the site asks for a category, nobody was ever asked.
+        fixed = "necessary" if category == "necessary" else self._nobody() if since else "no_choice"
+        newest = max([*since, self.categories[category]])
+        return Rule(category, newest, None, _DECISIONS[fixed] if fixed else None)
+
+    def _nobody(self) -> str | None:
+        return "child_audience" if self.audience == "children" else None  # H1: a child can not consent alone
 
     def as_dict(self) -> dict[str, Any]:
         """The same in JSON, for the SDK: `{site, number, audience, categories, trackers}`."""
@@ -133,34 +156,21 @@ def decide(receipt: Presented, version: Version, tracker: str, now: float, gpc: 
 
     `gpc`: the browser sends Global Privacy Control. The first rule that applies is the reason.
     """
-    known = version.trackers.get(tracker)
-    if known is None:
-        return _DECISIONS["unknown_tracker"]
-    if known.category == "necessary":
-        return _DECISIONS["necessary"]
-    if known.exempt:
-        return _DECISIONS["exempt"]
-    since = max(known.since, version.categories[known.category])
-    return _by_receipt(receipt, version, known.category, since, now, gpc, known.id)
+    rule = version.rules.get(tracker)
+    return _UNKNOWN if rule is None else _decide(rule, receipt, version, now, gpc)
 
 
 def decide_category(receipt: Presented, version: Version, category: str, now: float, gpc: bool = False) -> Decision:
     """The same for a tag that names only a category: any of its trackers may be in it."""
-    if category == "necessary":
-        return _DECISIONS["necessary"]
-    since = version.whole.get(category)
-    if since is None:  # nothing of this site asks for it, so nobody was ever asked
-        return _DECISIONS["no_choice" if category in OPTIONAL else "unknown_tracker"]
-    return _by_receipt(receipt, version, category, since, now, gpc, None)
+    rule = version.wholes.get(category)
+    return _UNKNOWN if rule is None else _decide(rule, receipt, version, now, gpc)
 
 
-def _by_receipt(
-    receipt: Presented, version: Version, category: str, since: int, now: float, gpc: bool, tracker: str | None
-) -> Decision:
-    if version.audience == "children":  # H1: a child can not consent alone
-        return _DECISIONS["child_audience"]
+def _decide(rule: Rule, receipt: Presented, version: Version, now: float, gpc: bool) -> Decision:
+    if rule.fixed is not None:
+        return rule.fixed
     if receipt is None:
-        return _DECISIONS["no_choice"]
+        return _NO_CHOICE
     if isinstance(receipt, Unreadable):
         return _DECISIONS["bad_receipt"]
     if receipt.site != version.site:
@@ -168,20 +178,29 @@ def _by_receipt(
     if now >= receipt.expires:
         return _DECISIONS["expired"]
     # A receipt newer than the version we know may mean something else by its categories.
-    if since > receipt.version or receipt.version > version.number:
+    if rule.since > receipt.version or receipt.version > version.number:
         return _DECISIONS["stale_version"]
-    if not _grants(receipt, category, tracker):
+    if not _grants(receipt, rule):
         return _DECISIONS["withdrawn" if receipt.action == "withdraw" else "denied"]
-    if gpc and category == "marketing" and not receipt.gpc:  # I4
+    if gpc and rule.category == "marketing" and not receipt.gpc:  # I4
         return _DECISIONS["gpc"]
-    return _DECISIONS["granted"]
+    return _GRANTED
 
 
-def _grants(receipt: Receipt, category: str, tracker: str | None) -> bool:
+def _grants(receipt: Receipt, rule: Rule) -> bool:
     """A tracker's own choice beats its category's; refusing wins over allowing (A10)."""
-    if tracker in receipt.refused:
+    if rule.tracker in receipt.refused:
         return False
-    return category in receipt.granted or tracker in receipt.allowed
+    return rule.category in receipt.granted or rule.tracker in receipt.allowed
+
+
+def decide_shown(
+    shown: Sequence[Presented], version: Version, tracker: str, now: float, gpc: bool = False
+) -> Decision:
+    """The same for all that a request shows: of several receipts the one that allows less counts (threat 13)."""
+    if len(shown) == 1:
+        return decide(shown[0], version, tracker, now, gpc)
+    return strictest(decide(receipt, version, tracker, now, gpc) for receipt in shown)
 
 
 def presented(receipts: Sequence[Receipt | None]) -> list[Presented]:
@@ -196,7 +215,7 @@ def strictest(decisions: Iterable[Decision]) -> Decision:
         if not decision.allow:
             return decision
         last = decision
-    return last or _DECISIONS["no_choice"]
+    return last or _NO_CHOICE
 
 
 def has_gpc(header: str | None) -> bool:

@@ -17,13 +17,15 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from marshmallow import Schema, fields, validate
 
-from consent import records
+from consent import bodies, records
+from consent.front import EXPIRED
 from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.hot import ROUTES, Hot
-from consent.records import ACTIONS, SOURCES, ChoicesSchema, ConsentSchema, EventSchema
+from consent.outcomes import PAGE, RESULTS, WEBHOOK, OutcomesSchema
+from consent.records import ACTIONS, SOURCES, ChoicesSchema, ConsentSchema, EventSchema, QuestionSchema
 from consent.sites import KEY, SiteSchema
 
-BLUEPRINTS = ("visitor", "ops", "docs")  # whose views are public calls; the others are pages for people
+BLUEPRINTS = ("visitor", "backends", "ops", "docs")  # whose views are public calls; the others are pages for people
 JSON, HTML, SCRIPT = "application/json", "text/html", "text/javascript"
 RECEIPT: list[dict[str, list[str]]] = [{"receipt": []}, {"receiptCookie": []}]
 MAY_HAVE_RECEIPT: list[dict[str, list[str]]] = [{}, *RECEIPT]
@@ -63,6 +65,8 @@ class RecordSchema(Schema):
     device = fields.String(required=True)
     bot = fields.Boolean(required=True)
     recorded_at = fields.DateTime(required=True)
+    decided_at = fields.DateTime(required=True, allow_none=True, metadata={
+        "description": "When another platform was told so, of an imported decision; its days count from then."})
 
 
 class StoredSchema(Schema):
@@ -121,6 +125,11 @@ class ShownTrackerSchema(Schema):
     transfer = fields.Boolean(required=True)
     cookies = fields.List(fields.Dict(), required=True)
     storage = fields.List(fields.Dict(), required=True)
+    hosts = fields.List(fields.String(), required=True)
+    paths = fields.List(fields.String(), required=True)
+    embed = fields.Boolean(required=True, metadata={"description": "Content that is loaded on a click."})
+    signal = fields.String(required=True, allow_none=True, metadata={"description": "What tells its vendor."})
+    elements = fields.List(fields.String(), required=True)
 
 
 class DeclarationSchema(Schema):
@@ -135,6 +144,8 @@ class DeclarationSchema(Schema):
     controller = fields.Dict(required=True)
     categories = fields.List(fields.Nested(ShownCategorySchema), required=True)
     trackers = fields.List(fields.Nested(ShownTrackerSchema), required=True)
+    google_consent_mode = fields.String(metadata={"description": "There only when the owner chose it."})
+    google_consent_mode_reason = fields.String(metadata={"description": "Why the owner chose the advanced mode."})
 
 
 class ConfigSchema(DeclarationSchema):
@@ -179,8 +190,19 @@ class VersionShownSchema(Schema):
     published_at = fields.DateTime(required=True)
 
 
+class TrailSchema(Schema):
+    """What became of a decision, by the visitor's page or by the webhook to the site's own systems."""
+
+    source = fields.String(required=True, validate=validate.OneOf((PAGE, WEBHOOK)))
+    trackers = fields.Dict(
+        keys=fields.String(), values=fields.List(fields.String(validate=validate.OneOf(RESULTS))), required=True)
+    recorded_at = fields.DateTime(required=True)
+
+
 class PastRecordSchema(RecordSchema):
-    """A record with the version that was shown."""
+    """A record with what became of it and the version that was shown."""
+
+    trail = fields.List(fields.Nested(TrailSchema), required=True)
 
     version_shown = fields.Nested(VersionShownSchema, required=True)
 
@@ -242,6 +264,13 @@ NO_SITE = refused("There is no published site with this key.")
 AWAY = refused("The database can not be reached; nothing was stored.", Retry_After=WAIT)
 LANGUAGE = {"lang": "nl or en; without it, or with another, the site's default language."}
 GPC = {"Sec-GPC": "1 when the browser sends Global Privacy Control."}
+FRONT = {
+    "Poort-Allowed": "The trackers that may load, by their ids, joined by commas; may be empty.",
+    "Poort-CSP": "A Content-Security-Policy that lists just the hosts of those.",
+    "Poort-Sources": "The hosts alone, for a policy of your own; not there when there are none.",
+    **{f"Poort-Expire-{number}": "A value for Set-Cookie: expires a cookie of a tracker that may not load."
+       for number in range(1, EXPIRED + 1)},
+}
 POSTED = {
     400: refused("The body is not one JSON object."), 403: refused("The call comes from another site's page."),
     404: NO_SITE, 411: refused("A Content-Length is missing."), 413: refused("The body is over 16,384 bytes."),
@@ -260,9 +289,13 @@ CALLS: dict[str, Call] = {
         404: NO_SITE, 503: AWAY}),
     "GET /banner/v1/poort.js": Call({
         200: Says("The script.", {SCRIPT: None}, {"ETag": "Names these bytes."}), 304: Says("The same as you have.")}),
+    "GET /banner/v1/{name}.js": Call({
+        200: Says("The second script.", {SCRIPT: None}, {"ETag": "Names these bytes."}),
+        304: Says("The same as you have."), 404: refused("There is no script of this name.")}),
     "GET /v1/sites/{site}/config": Call({
         200: Says("The config.", {JSON: ConfigSchema}, {"ETag": "Names these bytes."}),
-        304: Says("The same as you have."), 404: NO_SITE, 503: AWAY}, LANGUAGE),
+        304: Says("The same as you have."), 404: refused("There is no such site, or no such version."),
+        503: AWAY}, {**LANGUAGE, "version": "The number of a version; without it the current one."}),
     "POST /v1/sites/{site}/consents": Call({
         200: Says("Was stored before: the same record, the same receipt.", {JSON: StoredSchema}),
         201: Says("Stored, durably.", {JSON: StoredSchema}), **POSTED,
@@ -274,14 +307,28 @@ CALLS: dict[str, Call] = {
         200: Says("The decision, also about an unknown tracker or by a bad receipt.", {JSON: GateSchema}),
         404: NO_SITE, 503: AWAY},
         {"tracker": "One tracker's id; without it the answer is about all of them."}, GPC, security=MAY_HAVE_RECEIPT),
+    "POST /v1/sites/{site}/gate": Call({
+        200: Says("The decision by the visitor's latest record; `no_choice` without one.", {JSON: GateSchema}),
+        **{status: says for status, says in POSTED.items() if status != 403},
+        401: refused("No API key, or one that does not count.", WWW_Authenticate="Bearer."),
+        404: refused("The key's organisation has no such published site.")},
+        {}, {}, QuestionSchema, {"visitor": EXAMPLE["visitor"], "tracker": "meta", "gpc": False}, [{"apiKey": []}]),
     "GET /v1/sites/{site}/gate/{tracker}": Call({
         204: Says("It may load.", {}, {"Poort-Reason": "Why."}),
         403: Says("It may not; also when anything fails.", {}, {"Poort-Reason": "Why not."})},
+        {}, GPC, security=MAY_HAVE_RECEIPT),
+    "GET /v1/sites/{site}/gate-headers": Call({
+        204: Says("The headers; a proxy copies them.", {}, FRONT), 404: NO_SITE, 503: AWAY},
         {}, GPC, security=MAY_HAVE_RECEIPT),
     "GET /v1/sites/{site}/me": Call({200: Says("The records.", {JSON: HistorySchema}), **MINE}, security=RECEIPT),
     "DELETE /v1/sites/{site}/me": Call({204: Says("Erased."), **MINE}, security=RECEIPT),
     "GET /v1/sites/{site}/me/export": Call({
         200: Says("A consent receipt for every record.", {"application/ld+json": None}), **MINE}, security=RECEIPT),
+    "POST /v1/sites/{site}/outcomes": Call({
+        204: Says("It is in the trail, now or before."), **POSTED, 401: refused("No valid receipt."),
+        403: refused("The call comes from another site's page, or the receipt stands for another record."),
+        409: refused("Another report about the record was first.")}, {}, {}, OutcomesSchema,
+        {"record": EXAMPLE["id"], "trackers": {"hotjar": ["deleted"], "ga4": ["could_not"]}}, RECEIPT),
     "GET /v1/sites/{site}/versions/{number}": Call({
         200: Says("The version; it never changes.", {JSON: VersionSchema}),
         404: refused("This site has no such version."), 503: AWAY}),
@@ -300,10 +347,12 @@ CALLS: dict[str, Call] = {
         403: refused("You are neither on the machine nor have the token.")}, security=[{}, {"metrics": []}]),
     "GET /openapi.json": Call({200: Says("This document.", {JSON: None})}),
     "GET /docs": Call({200: Says("The page.", {HTML: None})}),
+    "GET /docs/trackers": Call({200: Says("The page.", {HTML: None})}),
 }
 PATH = {
     "site": ("The site's key.", {"type": "string", "pattern": f"^{KEY.pattern}$"}, "shop"),
-    "tracker": ("The tracker's id.", {"type": "string", "pattern": "^[a-z0-9-]+$"}, "hotjar"),
+    "tracker": ("The tracker's id.", {"type": "string", "pattern": "^[a-z0-9_-]+$"}, "hotjar"),
+    "name": ("The script's name.", {"type": "string", "pattern": "^extra-[0-9a-f]{8}$"}, "extra-1a2b3c4d"),
     "number": ("The version's number.", {"type": "integer", "minimum": 1, "maximum": 999_999_999}, 1),
 }
 
@@ -340,6 +389,7 @@ def document(app: Flask, public_url: str) -> dict[str, Any]:
     spec.components.security_scheme("receipt", {"type": "apiKey", "in": "header", "name": "Poort-Receipt"})
     spec.components.security_scheme("receiptCookie", {"type": "apiKey", "in": "cookie", "name": "poort"})
     spec.components.security_scheme("metrics", {"type": "http", "scheme": "bearer"})
+    spec.components.security_scheme("apiKey", {"type": "http", "scheme": "bearer", "bearerFormat": "poort_..."})
     for method, path, name, said in calls(app):
         operation = _operation(CALLS[f"{method} {path}"], path)
         spec.path(path, operations={method.lower(): {"operationId": name, "summary": said, **operation}})
@@ -355,6 +405,8 @@ def _bounds(_: Any, of: Any, **__: Any) -> dict[str, Any]:
     """What our own field types refuse and marshmallow does not tell."""
     if isinstance(of, records.Whole):
         return {"minimum": 1, "maximum": 2**31 - 1}
+    if isinstance(of, records.When):
+        return {"pattern": f"^{bodies.MOMENT}$"}
     return {"pattern": f"^{records.PAGE_GROUP.pattern}$"} if of.name == "page_group" else {}
 
 

@@ -15,6 +15,11 @@ def matches(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
+def meet(one: str, other: str) -> bool:
+    """Whether some name fits both patterns."""
+    return matches(one, other.removesuffix("*")) or matches(other, one.removesuffix("*"))
+
+
 def in_domain(host: str, domain: str) -> bool:
     """Whether the host is the domain or lies under it."""
     return host == domain or host.endswith(f".{domain}")

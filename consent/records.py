@@ -6,19 +6,20 @@ A record holds no address, no full user agent and no page: families, language an
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import user_agents
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
-from sqlalchemy import JSON, Index, String, delete, insert, select
+from sqlalchemy import JSON, Index, String, delete, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import counts
-from consent.db import Id, Moment, db
+from consent import bodies, counts
+from consent.db import Id, Moment, db, iso
 from consent.gate import OPTIONAL
 from consent.receipts import Receipt
 from consent.sites import flatten
@@ -27,7 +28,7 @@ from consent.writer import GroupCommit, Stored
 
 LARGEST = 16_384  # bytes of a body
 ACTIONS = ("accept_all", "necessary_only", "custom", "withdraw")
-SOURCES = ("banner", "settings", "api")
+SOURCES = ("banner", "settings", "api", "import")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
@@ -60,6 +61,7 @@ class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy 
     device: Mapped[str] = mapped_column(String(16))
     bot: Mapped[bool]
     recorded_at: Mapped[datetime] = mapped_column(Moment)
+    decided_at: Mapped[datetime | None] = mapped_column(Moment)  # on another platform; only of source import
 
     __table_args__ = (Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),)
 
@@ -100,6 +102,16 @@ class Identifier(fields.UUID):
         return uuid.UUID(value)
 
 
+class When(fields.String):
+    """A moment in ISO 8601, to the second at least, with its offset from UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        found = bodies.moment(value) if isinstance(value, str) else None
+        if found is None:
+            raise ValidationError("Must be a moment such as 2026-05-01T12:00:00Z, with Z or an offset.")
+        return found
+
+
 def _page_group(value: str) -> None:
     if not PAGE_GROUP.fullmatch(value):
         raise ValidationError("Use 1 to 64 letters, digits, hyphens and underscores.")
@@ -137,6 +149,13 @@ class ConsentSchema(Schema):
     language = fields.String(required=True, validate=validate.Length(2, 8))
     gpc = Truth(load_default=False, metadata={"description": "Global Privacy Control was on in the page."})
     page_group = fields.String(allow_none=True, load_default=None, validate=_page_group)
+    decided_at = When(
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "When another platform was told so; only with source import. The consent counts from then."
+        },
+    )
 
 
 class EventSchema(Schema):
@@ -151,7 +170,18 @@ class EventSchema(Schema):
     page_group = fields.String(allow_none=True, load_default=None, validate=_page_group)
 
 
-_CONSENT, _EVENT = ConsentSchema(), EventSchema()
+class QuestionSchema(Schema):
+    """The body of `POST /v1/sites/{site}/gate`."""
+
+    class Meta:
+        unknown = RAISE
+
+    visitor = Identifier(required=True, metadata={"description": "As in the visitor's records."})
+    tracker = fields.String(load_default=None, validate=validate.Length(1, 64))
+    gpc = Truth(load_default=False, metadata={"description": "The visitor is known to send Global Privacy Control."})
+
+
+CONSENT, EVENT, QUESTION = ConsentSchema(), EventSchema(), QuestionSchema()
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -177,52 +207,76 @@ def parse_json(body: bytes) -> Any:
         raise Refused(400, "bad_json", f"The body must be one JSON object; {detail}.") from error
 
 
-def _load(schema: Schema, body: bytes) -> dict[str, Any]:
+def load(schema: Schema, body: bytes) -> dict[str, Any]:
+    """What the schema makes of `body`; raises Refused. The reference for what consent/bodies.py takes."""
     data = parse_json(body)
     if not isinstance(data, dict):
         raise Refused(400, "bad_json", "The body must be one JSON object.")
     try:
         return dict(schema.load(data))
     except ValidationError as error:
-        raise _invalid(flatten(error.messages)) from error
+        raise invalid(flatten(error.messages)) from error
 
 
-def _invalid(faults: Mapping[str, str]) -> Refused:
+def invalid(faults: Mapping[str, str]) -> Refused:
+    """The refusal of a body with these faults."""
     return Refused(422, "invalid", f"Nothing was stored. Correct: {', '.join(faults)}.", faults)
 
 
 def parse_consent(body: bytes) -> dict[str, Any]:
     """The decision in `body`, its fields checked; raises Refused."""
-    return _load(_CONSENT, body)
+    return bodies.consent(body) or load(CONSENT, body)
 
 
 def parse_event(body: bytes) -> dict[str, Any]:
     """The event in `body`, its fields checked; raises Refused."""
-    return _load(_EVENT, body)
+    return bodies.event(body) or load(EVENT, body)
 
 
 def check_shown(data: Mapping[str, Any], version: Published | None) -> Published:
     """The version that was shown, with the language; raises Refused when the site never showed that."""
     if version is None:
-        raise _invalid({"version": "The site has no such version."})
+        raise invalid({"version": "The site has no such version."})
     if data["language"] not in version.definition["languages"]:
-        raise _invalid({"language": "The site is not shown in this language."})
+        raise invalid({"language": "The site is not shown in this language."})
     return version
 
 
-def check_decision(data: Mapping[str, Any], version: Published) -> None:
-    """Whether the decision can be one about this version; raises Refused."""
-    known = {tracker.id for tracker in version.gate.trackers.values() if tracker.asked}
+def check_decision(data: Mapping[str, Any], version: Published, now: datetime) -> None:
+    """Whether the decision can be one about this version, taken in at `now`; raises Refused."""
     faults = {
-        f"trackers.{name}": "This version asks no consent for it." for name in data["trackers"] if name not in known
+        f"trackers.{name}": "This version asks no consent for it."
+        for name in data["trackers"]
+        if name not in version.asked
     }
     contradiction = _contradiction(data)
     if contradiction:
         faults["action"] = contradiction
     if version.gate.audience == "children" and _grants_any(data):  # H1
         faults["choices"] = "A site for children can not be given optional consent by the visitor alone."
+    if data["decided_at"] is not None:
+        faults.update(_check_date(data, version, now))
+    elif data["source"] == "import" and _grants_any(data):
+        faults["decided_at"] = "An imported consent needs the moment at which it was given."
     if faults:
-        raise _invalid(faults)
+        raise invalid(faults)
+
+
+def _check_date(data: Mapping[str, Any], version: Published, now: datetime) -> dict[str, str]:
+    """An imported consent is never prolonged (F2): it ends when it would have ended here."""
+    if data["source"] != "import":
+        return {"decided_at": "Only an imported decision has it; the server's time counts for all others."}
+    if data["decided_at"] > now:
+        return {"decided_at": "Lies in the future."}
+    days = version.definition[_lasting(data)]
+    if now >= data["decided_at"] + timedelta(days=days):
+        return {"decided_at": f"Lies {days} days back or more: this decision has ended, ask anew."}
+    return {}
+
+
+def _lasting(row: Mapping[str, Any]) -> str:
+    """Which setting says how long a decision counts."""
+    return "consent_days" if _grants_any(row) else "refusal_days"
 
 
 def _grants_any(data: Mapping[str, Any]) -> bool:
@@ -265,13 +319,15 @@ def row_of(site: str, data: Mapping[str, Any], user_agent: str, now: datetime) -
     return {"site": site, **data, **agent(user_agent[:512]), "recorded_at": now}
 
 
-def record(writer: GroupCommit, row: dict[str, Any]) -> "Future[Stored | None]":
-    """Store the row and its counts in one commit."""
-    return writer.submit(row, counts.of_record(row))
+def record(
+    writer: GroupCommit, row: dict[str, Any], events: Sequence[dict[str, Any]] = ()
+) -> "Future[Stored | None]":
+    """Store the row, its counts and what has to be told of it in one commit."""
+    return writer.submit(row, counts.of_record(row), events)
 
 
 # What the client says; the same id with other content is a conflict.
-_CONTENT = ("visitor", "version", "action", "choices", "trackers", "source", "language", "page_group")
+_CONTENT = ("visitor", "version", "action", "choices", "trackers", "source", "language", "page_group", "decided_at")
 
 
 def check_same(row: Mapping[str, Any], said_gpc: bool, stored: Stored) -> None:
@@ -279,8 +335,10 @@ def check_same(row: Mapping[str, Any], said_gpc: bool, stored: Stored) -> None:
 
     `said_gpc` is what the body said: the header may have been on in one try and off in the other.
     """
+    if stored.created:
+        return
     differs = any(row[name] != stored.row[name] for name in _CONTENT) or (said_gpc and not stored.row["gpc"])
-    if not stored.created and differs:
+    if differs:
         raise Refused(
             409,
             "conflict",
@@ -292,11 +350,13 @@ def check_same(row: Mapping[str, Any], said_gpc: bool, stored: Stored) -> None:
 def receipt_of(row: Mapping[str, Any], version: Published) -> Receipt:
     """The receipt that stands for a stored row; `version` is the one that the row names."""
     granted = frozenset(category for category in OPTIONAL if row["choices"][category])
-    categories = {name: tracker.category for name, tracker in version.gate.trackers.items()}
-    refused = frozenset(name for name, choice in row["trackers"].items() if not choice and categories[name] in granted)
-    allowed = frozenset(name for name, choice in row["trackers"].items() if choice and categories[name] not in granted)
+    differ = [
+        name for name, choice in row["trackers"].items() if choice is not (version.gate.rules[name].category in granted)
+    ]
+    refused = frozenset(name for name in differ if not row["trackers"][name])
+    allowed = frozenset(name for name in differ if row["trackers"][name])
     days = version.definition["consent_days" if granted or allowed else "refusal_days"]
-    decided = row["recorded_at"]
+    decided = int(decided_at(row).timestamp())
     return Receipt(
         row["site"],
         str(row["id"]),
@@ -306,16 +366,22 @@ def receipt_of(row: Mapping[str, Any], version: Published) -> Receipt:
         granted,
         refused,
         allowed,
-        row["gpc"],
-        int(decided.timestamp()),
-        int((decided + timedelta(days=days)).timestamp()),
+        row["gpc"] and row["source"] != "import",  # I4: what was decided elsewhere was not decided under it here
+        decided,
+        decided + days * 86_400,
     )
+
+
+def decided_at(row: Mapping[str, Any]) -> datetime:
+    """When the visitor decided, from which the decision's days count: here, or before its import elsewhere."""
+    found: datetime = row["decided_at"] or row["recorded_at"]
+    return found
 
 
 def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
     """The record as the API shows it."""
-    moment = row["recorded_at"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {**row, "id": str(row["id"]), "visitor": str(row["visitor"]), "recorded_at": moment}
+    moments = {name: row[name] and iso(row[name]) for name in ("recorded_at", "decided_at")}
+    return {**row, "id": str(row["id"]), "visitor": str(row["visitor"]), **moments}
 
 
 def history(site: str, visitor: uuid.UUID) -> list[dict[str, Any]]:
@@ -326,11 +392,29 @@ def history(site: str, visitor: uuid.UUID) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
+def latest(site: str, visitor: uuid.UUID) -> dict[str, Any] | None:
+    """What a visitor of a site said last: an imported decision is as old as it says, so it undoes no newer one."""
+    table = Record.__table__
+    said = func.coalesce(table.c.decided_at, table.c.recorded_at)
+    query = select(table).where(table.c.site == site, table.c.visitor == visitor)
+    query = query.order_by(said.desc(), table.c.recorded_at.desc(), table.c.id.desc())
+    row = db.session.execute(query.limit(1)).mappings().first()
+    return None if row is None else dict(row)
+
+
+@contextmanager
+def permitted(site: str, visitor: uuid.UUID) -> Iterator[None]:
+    """Let this transaction delete what is kept of one visitor of a site, until the end of the block."""
+    permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
+    permits = RemovalPermit.__table__
+    db.session.execute(insert(permits).values(permit))
+    yield
+    db.session.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+
+
 def erase(site: str, visitor: uuid.UUID) -> int:
     """Delete all records of one visitor of a site; how many there were. The caller commits; the counts stay (G5)."""
-    permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
-    permits, table = RemovalPermit.__table__, Record.__table__
-    db.session.execute(insert(permits).values(permit))
-    gone = db.session.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor))
-    db.session.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+    table = Record.__table__
+    with permitted(site, visitor):
+        gone = db.session.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor))
     return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result always has it

@@ -1,6 +1,7 @@
 """Sites: their definition, the draft, and the doors through which everything of a site is reached."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from sqlalchemy import JSON, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from consent.accounts import Membership, Organisation, User, organisation_named
-from consent.catalogue import SiteTrackerSchema, plain_text, resolve
+from consent.catalogue import CATALOGUE, SiteTrackerSchema, plain_text, resolve
 from consent.db import db
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -98,6 +99,8 @@ class SiteSchema(Schema):
     refusal_days = fields.Integer(load_default=180, strict=True, validate=validate.Range(1, 395))
     release = fields.String(load_default="acknowledged", validate=validate.OneOf(("acknowledged", "immediate")))
     audience = fields.String(load_default="general", validate=validate.OneOf(("general", "children")))
+    google_consent_mode = fields.String(validate=validate.OneOf(("basic", "advanced")))
+    google_consent_mode_reason = plain_text(500)
     jurisdiction = fields.String(
         load_default="NL",
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),
@@ -124,6 +127,7 @@ class SiteSchema(Schema):
         if sum(len(entry["id"]) + 3 for entry in data["trackers"]) > LONGEST_CHOICE:
             raise ValidationError("Are too many: a choice for each of them has to fit in a cookie.", "trackers")
         _agree_cookie_domain(data)
+        _agree_consent_mode(data)
 
     @validates_schema(skip_on_field_errors=True)
     def resolvable(self, data: dict[str, Any], **_: Any) -> None:
@@ -157,6 +161,27 @@ def _agree_cookie_domain(data: dict[str, Any]) -> None:
         host = str(urlsplit(origin).hostname)
         if host != domain and not host.endswith(f".{domain}"):
             raise ValidationError(f"The origin {origin} is not within this domain.", "cookie_domain")
+
+
+def _agree_consent_mode(data: dict[str, Any]) -> None:
+    advanced, reason = data.get("google_consent_mode") == "advanced", "google_consent_mode_reason" in data
+    if advanced and not reason:
+        raise ValidationError("Is needed for the advanced mode (J4).", "google_consent_mode_reason")
+    known = [CATALOGUE[entry["id"]] for entry in data["trackers"] if entry["id"] in CATALOGUE]
+    if advanced and not any(tracker["signal"] == "google" for tracker in known):
+        raise ValidationError("Needs Google's trackers in the list: visitors are told.", "google_consent_mode")
+    if reason and not advanced:
+        raise ValidationError("Belongs to the advanced mode alone.", "google_consent_mode_reason")
+
+
+def warnings(definition: Mapping[str, Any]) -> list[str]:
+    """What is allowed in the definition and yet unwise, a sentence each."""
+    if definition.get("google_consent_mode") != "advanced":
+        return []
+    return [
+        "google_consent_mode is advanced: Google's tags that are not tagged for Poort load and send data before a"
+        " choice and after a refusal. Basic is the safe mode for visitors in the EEA (J4)."
+    ]
 
 
 def flatten(messages: Any, path: str = "") -> dict[str, str]:
@@ -241,6 +266,13 @@ def sites_of(user: User) -> list[Site]:
     return list(db.session.scalars(query.where(Membership.user_id == user.id).order_by(Site.key)))
 
 
-def snippet(site: Site, public_url: str) -> str:
-    """The tag that the owner puts in the head of every page."""
-    return f'<script async src="{public_url}/banner/{site.key}.js"></script>'
+# Forbids nothing; it keeps Chromium from asking for what stands further on before our script ran (docs/auto.md).
+PATIENT = '<meta http-equiv="Content-Security-Policy" content="object-src * blob: data:">'
+
+
+def snippet(site: Site, public_url: str, auto: bool = False) -> str:
+    """What the owner puts in the head of every page; with `auto` first in it, and untagged trackers are held back."""
+    script = f"{public_url}/banner/{site.key}.js"
+    if auto:
+        return f'<script src="{script}" data-auto></script>\n{PATIENT}'
+    return f'<script async src="{script}"></script>'

@@ -2,29 +2,37 @@
 
 import hashlib
 import json
+import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, NoReturn, TypeVar
 
 import rfc8785
 from marshmallow import ValidationError
 from sqlalchemy import JSON, ForeignKey, String, Text, select
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import gate
-from consent.banners import built_script, frozen_texts
+from consent import banners, gate
+from consent.answers import JSON_TYPE, PATIENCE, Asset, asset, dumps
 from consent.catalogue import resolve
 from consent.db import Moment, db
+from consent.front import Front, domains
+from consent.outbox import Webhook
 from consent.sites import KEY, Site
+from consent.tables import Table
 
-FRESH = 0.8  # seconds between two looks at a site: a publication reaches every worker within one
+log = logging.getLogger("poort.versions")
 
-ASKING = 30.0  # seconds that a thread may take to ask, before another one does
+LOOK = 0.25  # seconds between two looks: a publication reaches every worker within one second, a busy one too
+MOST_ABSENT = 10_000  # names that are remembered as unknown
+MOST_ASKED = 2_000  # questions that wait for one look
 
 
 class Version(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
@@ -56,13 +64,54 @@ class Published:
         found: Mapping[str, Any] = self.snapshot["definition"]
         return found
 
+    @cached_property
+    def script(self) -> Asset:
+        """The banner script with this version baked in."""
+        return asset(banners.script_for(self), banners.SCRIPT_TYPE)
+
+    @cached_property
+    def configs(self) -> Mapping[str, Asset]:
+        """What the script needs, per language."""
+        languages = self.definition["languages"]
+        return {language: asset(dumps(banners.config(self, language)), JSON_TYPE) for language in languages}
+
+    @cached_property
+    def table(self) -> Table:
+        """The gate's answers."""
+        return Table(self.gate)
+
+    @cached_property
+    def front(self) -> Front:
+        """What a proxy in front of the site's pages is told."""
+        where = domains(self.definition["cookie_domain"], self.definition["origins"])
+        return Front(self.gate, self.snapshot["trackers"], where)
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """Where its pages are."""
+        return frozenset(self.definition["origins"])
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The trackers that this version asks consent for."""
+        return frozenset(tracker.id for tracker in self.gate.trackers.values() if tracker.asked)
+
+    def make_ready(self) -> None:
+        """Compress and tabulate what requests ask for, before the first of them comes: brotli takes 0.1 s."""
+        _ = self.script, self.configs, self.table, self.origins, self.asked
+
+    def forget(self) -> None:
+        """Let go of what only the current version is asked for; records of this version still point at the rest."""
+        for name in ("script", "configs", "table", "front"):
+            self.__dict__.pop(name, None)
+
 
 def freeze(definition: Mapping[str, Any]) -> dict[str, Any]:
     """All that a visitor is shown, and the trackers in full, from the catalogue of today."""
     return {
         "schema": "poort/version/1",
         "definition": dict(definition),
-        "texts": frozen_texts(definition["languages"]),
+        "texts": banners.frozen_texts(definition["languages"]),
         "trackers": [resolve(entry, definition["jurisdiction"]) for entry in definition["trackers"]],
     }
 
@@ -108,7 +157,7 @@ def publish(site: Site, now: datetime) -> tuple[Version, bool]:
         digest=digest,
         snapshot=text.decode(),
         since=since(previous, snapshot, number),
-        script_digest=hashlib.sha256(built_script().encode()).hexdigest(),
+        script_digest=hashlib.sha256(banners.code().encode()).hexdigest(),
         published_at=now,
     )
     db.session.add(version)
@@ -144,76 +193,207 @@ class Unavailable(Exception):
     """The database can not be asked now."""
 
 
-class Publications:
-    """The published versions as one process knows them.
+class Unasked(Exception):
+    """What this process knows does not say; `future` is done once the database was asked."""
 
-    A site's current number is asked for at most once in FRESH seconds; versions never change and are kept.
-    When the database is away, what is known keeps being served.
+    def __init__(self, future: "Future[None]") -> None:
+        super().__init__("the database has to be asked first")
+        self.future = future
+
+
+Wish = tuple[str, int]  # a site, and one of its versions; 0 for the current one
+
+
+class Publications:
+    """The published versions as one process knows them; a request never waits for the database to know one again.
+
+    A thread of its own looks every LOOK seconds which versions are current, and makes a new one ready to be served
+    before it takes the place of the old. When the database is away or hangs, what is known keeps being served.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._versions: dict[tuple[str, int], Published] = {}
-        self._current: dict[str, tuple[int, float]] = {}
+        self._current: dict[str, Published] = {}
+        self._told: frozenset[str] = frozenset()
+        self._absent: dict[tuple[str, int], float] = {}
+        self._wishes: dict[Wish, Future[None]] = {}
+        self._wished = threading.Event()
+        self._closing = False
+        self._replaced: list[Published] = []
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._looked = -6 * LOOK
 
     def current(self, site: str) -> Published | None:
-        """The current version of the site; None when there is none. Raises Unavailable."""
-        known = self._current.get(site)
-        if known is not None and time.monotonic() - known[1] < FRESH:
-            return self._versions[site, known[0]]
-        return self._refreshed(site, known)
+        """The current version of the site; None when there is none. Raises Unasked."""
+        found = self._current.get(site)
+        return found if found is not None or self._is_absent(site, 0) else self._unasked(site, 0)
 
     def at_least(self, site: str, number: int) -> Published | None:
         """The current version, asked for anew when it is older than `number`: somebody has seen a newer one."""
         found = self.current(site)
-        if found is not None and found.number < number:
-            self._current[site] = (found.number, 0.0)
-            found = self.current(site)
-        return found
+        if found is None or found.number >= number or self._is_absent(site, number) or not self._is_fresh():
+            return found
+        return self._unasked(site, number)
 
     def get(self, site: str, number: int) -> Published | None:
-        """One version of the site; None when there is none. Raises Unavailable."""
+        """One version of the site; None when there is none. Raises Unasked."""
+        found = self._versions.get((site, number))
+        return found if found is not None or self._is_absent(site, number) else self._unasked(site, number)
+
+    def tells(self, site: str) -> bool:
+        """Whether the site's owner has a webhook that is to be told of decisions. Says nothing new for an unknown site:
+        who asks has asked for its current version before.
+        """
+        return site in self._told
+
+    def reaches(self, patience: float) -> bool:
+        """Whether the database says anything within so many seconds, be it a refusal; False when it hangs."""
+        if self._is_fresh():
+            return True
+        try:
+            self._ask("", 0).result(patience)
+        except TimeoutError:
+            return False
+        except Unavailable:
+            return True
+        return True
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._looked < 6 * LOOK
+
+    def _is_absent(self, site: str, number: int) -> bool:
+        """Whether it can not be, or was not there a moment ago: unknown names cost one question each LOOK."""
+        if not KEY.fullmatch(site) or not 0 <= number < 2**31:
+            return True
+        return time.monotonic() - self._absent.get((site, number), -LOOK) < LOOK
+
+    def _unasked(self, site: str, number: int) -> NoReturn:
+        raise Unasked(self._ask(site, number))
+
+    def _ask(self, site: str, number: int) -> "Future[None]":
+        with self._lock:
+            future = self._wishes.get((site, number))
+            if future is None:
+                if len(self._wishes) >= MOST_ASKED:
+                    raise Unavailable("too much is asked at once")
+                future = self._wishes[site, number] = Future()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="publications", daemon=True)
+                self._thread.start()
+        self._wished.set()
+        return future
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing = True
+        self._wished.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    # -- in the thread --------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wished.wait(LOOK)
+            self._wished.clear()
+            with self._lock:
+                wishes, self._wishes = self._wishes, {}
+            try:
+                broken = self._look(wishes)
+                self._looked = time.monotonic()
+            except Exception as error:
+                broken = dict.fromkeys([site for site, _ in wishes], _told(error))
+            for (site, _), future in wishes.items():
+                if site in broken:
+                    future.set_exception(broken[site])
+                else:
+                    future.set_result(None)
+
+    def _look(self, wishes: Collection[Wish]) -> dict[str, Exception]:
+        """Ask the database; the sites that can not be read, each with what is wrong. The others are not held up."""
+        broken: dict[str, Exception] = {}
+        asked: dict[str, list[int]] = {site: [] for site in self._current}
+        for site, number in wishes:
+            asked.setdefault(site, []).append(number)
+        replaced, self._replaced = self._replaced, []
+        absent: list[Wish] = []
+        with self._engine.connect() as connection:
+            rows = connection.execute(_CURRENT).all()
+            current = {row.key: (row.current, row.digest) for row in rows}
+            self._told = frozenset(row.key for row in rows if row.told)
+            for site, numbers in asked.items():
+                try:
+                    self._renew(connection, site, *current.get(site, (None, "")))
+                    absent += [(site, number) for number in numbers if not self._has(connection, site, number)]
+                except (ValueError, KeyError, TypeError) as error:
+                    broken[site] = _told(error)
+        self._remember_absent(absent)
+        for old in replaced:  # a look later: a request may have had it in its hands
+            old.forget()
+        return broken
+
+    def _renew(self, connection: Connection, site: str, number: int | None, digest: str) -> None:
+        old = self._current.get(site)
+        if number is None:
+            self._current.pop(site, None)
+        elif old is None or (old.number, old.digest) != (number, digest):
+            known = self._versions.get((site, number))
+            if known is not None and known.digest != digest:  # a backup was put back, and published anew
+                for key in [key for key in self._versions if key[0] == site]:
+                    del self._versions[key]
+            found = self._load(connection, site, number)
+            if found is not None:
+                found.make_ready()
+                self._current[site] = found
+        if old is not None and self._current.get(site) is not old:
+            self._replaced.append(old)
+
+    def _has(self, connection: Connection, site: str, number: int) -> bool:
+        """See to it that the next question about it has an answer; whether that is a version."""
+        return (self._load(connection, site, number) if number else self._current.get(site)) is not None
+
+    def _remember_absent(self, wishes: list[Wish]) -> None:
+        if len(self._absent) + len(wishes) > MOST_ABSENT:
+            self._absent.clear()
+        now = time.monotonic()
+        self._absent.update(dict.fromkeys(wishes, now))
+
+    def _load(self, connection: Connection, site: str, number: int) -> Published | None:
         if (site, number) not in self._versions:
-            self._load(site, number)
+            table = Version.__table__
+            row = connection.execute(select(table).where(table.c.site == site, table.c.number == number)).first()
+            if row is not None:
+                self._versions[site, number] = published(row)
         return self._versions.get((site, number))
 
-    def _refreshed(self, site: str, known: tuple[int, float] | None) -> Published | None:
-        if known is not None:
-            # The others go on with what is known while this thread asks, also when the database hangs.
-            self._current[site] = (known[0], time.monotonic() + ASKING)
-        try:
-            number = self._number(site)
-            found = self.get(site, number) if number else None
-        except Unavailable:
-            if known is None:
-                raise
-            self._current[site] = (known[0], time.monotonic())
-            return self._versions[site, known[0]]
-        if found is None:
-            self._current.pop(site, None)
-            return None
-        self._current[site] = (found.number, time.monotonic())
-        return found
 
-    def _number(self, site: str) -> int | None:
-        if not KEY.fullmatch(site):
-            return None
-        try:
-            with self._engine.connect() as connection:
-                return connection.scalar(select(Site.current).where(Site.key == site))
-        except SQLAlchemyError as error:
-            raise Unavailable(str(type(error).__name__)) from error
+def _told(error: Exception) -> Exception:
+    """What those who wait are told: that the database is away, or a fault of ours, which is logged."""
+    if isinstance(error, SQLAlchemyError | OSError):
+        return Unavailable(type(error).__name__)
+    log.error("A version can not be read", exc_info=error)
+    return error
 
-    def _load(self, site: str, number: int) -> None:
-        if not KEY.fullmatch(site) or not 0 < number < 2**31:
-            return
-        table = Version.__table__
+
+_CURRENT = (
+    select(Site.key, Site.current, Version.digest, Webhook.site.label("told"))
+    .join(Version, (Version.site == Site.key) & (Version.number == Site.current))
+    .outerjoin(Webhook, (Webhook.site == Site.key) & Webhook.stopped_at.is_(None))
+)
+
+
+T = TypeVar("T")
+
+
+def settled(ask: Callable[[], T]) -> T:
+    """What `ask` returns once all that it needs is known, for a caller that can wait. Raises Unavailable."""
+    while True:
         try:
-            with self._engine.connect() as connection:
-                row = connection.execute(select(table).where(table.c.site == site, table.c.number == number)).first()
-        except SQLAlchemyError as error:
-            raise Unavailable(str(type(error).__name__)) from error
-        if row is not None:
-            with self._lock:
-                self._versions[site, number] = published(row)
+            return ask()
+        except Unasked as unasked:
+            try:
+                unasked.future.result(PATIENCE)
+            except TimeoutError as error:
+                raise Unavailable("the database does not answer") from error

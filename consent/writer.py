@@ -7,6 +7,8 @@ because SQLite's busy handler is unfair; one writer with batches of fifty reache
 import logging
 import queue
 import threading
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,11 +18,13 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
 from consent import counts, metrics
-from consent.db import Turns, add_up, insert_new
+from consent.db import NotAllNew, Turns, add_up, insert_all, insert_new
+from consent.outbox import Event
 
 log = logging.getLogger("poort.writer")
 
 BATCH = 500  # larger ones hold the lock too long: 5,000 took 1.5 s
+STUCK = 3.0  # seconds that a commit may take before others are told to come back later
 
 
 class Overloaded(Exception):
@@ -40,12 +44,16 @@ class Job:
 
     row: dict[str, Any] | None
     tallies: list[counts.Tally]
+    events: Sequence[dict[str, Any]] = ()
     done: "Future[Stored | None]" = field(default_factory=Future)
 
     @property
     def key(self) -> tuple[Any, Any] | None:
         """The primary key of the record."""
         return None if self.row is None else (self.row["site"], self.row["id"])
+
+
+Outcome = Stored | Exception | None
 
 
 class GroupCommit:
@@ -56,15 +64,21 @@ class GroupCommit:
         self._turns = Turns(engine)
         self._table = table
         self._jobs: queue.Queue[Job] = queue.Queue(maxsize=waiting)
+        self._since: float | None = None  # when the batch that is being committed was begun
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def submit(self, row: dict[str, Any] | None, tallies: list[counts.Tally]) -> "Future[Stored | None]":
-        """Queue a record and its tallies; the future holds what is stored once that is durable.
+    def submit(
+        self, row: dict[str, Any] | None, tallies: list[counts.Tally], events: Sequence[dict[str, Any]] = ()
+    ) -> "Future[Stored | None]":
+        """Queue a record, its tallies and its rows of the outbox; the future holds what is stored once that is durable.
 
-        Raises Overloaded at once when too many wait. The future raises SQLAlchemyError when nothing was stored.
+        Raises Overloaded at once when too many wait, or when the disk or the database hangs. The future raises
+        SQLAlchemyError when nothing was stored.
         """
-        job = Job(row, tallies)
+        job, since = Job(row, tallies, events), self._since
+        if since is not None and time.monotonic() - since > STUCK:
+            raise Overloaded
         try:
             self._jobs.put_nowait(job)
         except queue.Full as error:
@@ -81,66 +95,78 @@ class GroupCommit:
 
     def _run(self) -> None:
         while True:
-            batch = [self._jobs.get()]
-            while len(batch) < BATCH:
-                try:
-                    batch.append(self._jobs.get_nowait())
-                except queue.Empty:
-                    break
-            try:
-                metrics.QUEUE.set(len(batch) + self._jobs.qsize())
-                self._answer(batch)
-                metrics.QUEUE.set(self._jobs.qsize())
-            except Exception as error:  # without this thread nothing would be stored until a restart
-                log.error("The writer stumbled", exc_info=error)
+            self._round([self._jobs.get()])
 
-    def _answer(self, batch: list[Job]) -> None:
+    def _round(self, batch: list[Job]) -> None:
+        """Store what waits, then answer. What comes in while another process has its turn goes along."""
+        self._since = time.monotonic()
         try:
-            results = self._commit(batch)
-        except Exception as error:  # whatever it is, every caller has to hear it
-            self._fail(batch, error)
-            return
-        metrics.STORED.inc(sum(result is not None and result.created for result in results))
-        for job, result in zip(batch, results, strict=True):
-            if job.done.set_running_or_notify_cancel():
-                job.done.set_result(result)
+            with self._turns.take():
+                self._fill(batch)
+                metrics.QUEUE.set(len(batch) + self._jobs.qsize())
+                outcomes = self._store(batch)
+        except Exception as error:  # no turn; without this thread nothing would be stored until a restart
+            log.error("The writer stumbled", exc_info=error)
+            outcomes = [error] * len(batch)
+        self._since = None
+        metrics.QUEUE.set(self._jobs.qsize())
+        for job, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                job.done.set_exception(outcome)
+            else:
+                job.done.set_result(outcome)
 
-    def _fail(self, batch: list[Job], error: Exception) -> None:
-        """Nothing was stored. Where the data may be to blame, each row gets its own chance; a locked, full or absent
-        database is not asked again for each of them: that would be a slow pile.
+    def _fill(self, batch: list[Job]) -> None:
+        while len(batch) < BATCH:
+            try:
+                batch.append(self._jobs.get_nowait())
+            except queue.Empty:
+                return
+
+    def _store(self, batch: list[Job]) -> list[Outcome]:
+        """What became of each job. Where the data may be to blame, each row gets its own chance; a locked, full or
+        absent database is not asked again for each of them: that would be a slow pile.
         """
-        metrics.FAILED.inc()
-        log.error("Nothing was stored", exc_info=error, extra={"waiting": len(batch)})
-        if len(batch) == 1 or not isinstance(error, DataError | IntegrityError):
-            for job in batch:
-                if job.done.set_running_or_notify_cancel():
-                    job.done.set_exception(error)
-            return
-        for job in batch:
-            self._answer([job])
+        try:
+            results = self._commit_once(batch)
+        except Exception as error:  # whatever it is, every caller has to hear it
+            metrics.FAILED.inc()
+            log.error("Nothing was stored", exc_info=error, extra={"waiting": len(batch)})
+            if len(batch) == 1 or not isinstance(error, DataError | IntegrityError):
+                return [error] * len(batch)
+            return [outcome for job in batch for outcome in self._store([job])]
+        metrics.STORED.inc(sum(result is not None and result.created for result in results))
+        return list(results)
 
-    def _commit(self, batch: list[Job]) -> list[Stored | None]:
-        with (
-            self._turns.take(),
-            self._engine.connect().execution_options(will_write=True) as connection,
-            connection.begin(),
-        ):
-            first: dict[Any, Job] = {}
-            for job in batch:
-                if job.key is not None:
-                    first.setdefault(job.key, job)
-            inserted = self._insert(connection, list(first.values()))
-            new = {id(first[key]) for key in inserted}
-            add_up(
-                connection,
-                counts.DailyCount.__table__,
-                counts.rows(tally for job in batch if job.row is None or id(job) in new for tally in job.tallies),
-            )
+    def _commit_once(self, batch: list[Job]) -> list[Stored | None]:
+        try:
+            return self._commit(batch, all_new=True)
+        except NotAllNew:  # a retry among them: undone, and done again with a look at each
+            return self._commit(batch, all_new=False)
+
+    def _commit(self, batch: list[Job], all_new: bool) -> list[Stored | None]:
+        first: dict[Any, Job] = {}
+        for job in batch:
+            if job.row is not None:
+                first.setdefault(job.key, job)
+        with self._engine.connect().execution_options(will_write=True) as connection, connection.begin():
+            keys = self._insert(connection, [job.row for job in first.values() if job.row], all_new)
+            new = {id(job) for key, job in first.items() if keys is None or key in keys}
+            kept = [job for job in batch if job.row is None or id(job) in new]
+            add_up(connection, counts.DailyCount.__table__, counts.rows(tally for job in kept for tally in job.tallies))
+            if events := [event for job in kept for event in job.events]:
+                insert_all(connection, Event.__table__, events)
             there = self._existing(connection, {job.key for job in batch if job.key and id(job) not in new})
         return [_stored(job, id(job) in new, there) for job in batch]
 
-    def _insert(self, connection: Connection, jobs: list[Job]) -> list[tuple[Any, ...]]:
-        return insert_new(connection, self._table, [job.row for job in jobs if job.row]) if jobs else []
+    def _insert(self, connection: Connection, rows: list[dict[str, Any]], all_new: bool) -> set[tuple[Any, ...]] | None:
+        """The keys of the rows that were new; None stands for all of them."""
+        if not rows:
+            return None
+        if all_new:
+            insert_all(connection, self._table, rows)
+            return None
+        return insert_new(connection, self._table, rows)
 
     def _existing(self, connection: Connection, keys: set[tuple[Any, Any]]) -> dict[tuple[Any, Any], dict[str, Any]]:
         if not keys:

@@ -65,7 +65,7 @@ class Visitors:
             decision = body(**chance.choice(BODIES))
             until = time.monotonic() + PATIENCE
             while not self._decide(line, decision) and time.monotonic() < until:
-                time.sleep(0.02)
+                time.sleep(0.1)
             for path in self._paths:
                 self._try(line, "GET", path, None, (200,))
         line.close()

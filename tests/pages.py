@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from consent.db import db
-from tests.conftest import KEY, PASSWORD
+from tests.conftest import KEY, PASSWORD, close
 
 HTML = {"Accept": "text/html"}
 _addresses = count(1)
@@ -32,8 +32,7 @@ def restarted(app: Flask, **settings: Any) -> Iterator[Flask]:
     try:
         yield other
     finally:
-        with other.app_context():
-            db.engine.dispose()
+        close(other)
 
 
 @contextmanager

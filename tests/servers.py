@@ -9,6 +9,7 @@ import atexit
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,14 +18,17 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy.engine import make_url
+
+from app import create_app
+from consent.db import db
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = Path(sys.executable).parent
@@ -48,10 +52,16 @@ class Reply(NamedTuple):
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on 127.0.0.1 that nobody listens on now, of those that the system gives to no connection by itself.
+
+    So it is still free after a restart. The workers of a parallel run look in rows that have no port in common.
+    """
+    row = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+    while True:
+        port = random.randrange(16_000, 32_000, 16) + row
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def call(
@@ -67,6 +77,17 @@ def call(
         return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
     finally:
         connection.close()
+
+
+def until(reached: Callable[[], Any]) -> None:
+    """Wait until it is so; what can not be reached yet is not so."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        with suppress(OSError):
+            if reached():
+                return
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def environment(database_url: str, **settings: Any) -> dict[str, str]:
@@ -237,13 +258,15 @@ class Server:
     """gunicorn with gunicorn.conf.py on a migrated database, from `with` until its end.
 
     `log` is the file with everything it printed. Settings are given by name: Server(url, POORT_PROXIES=1).
-    `application` is what gunicorn serves, `wait` the path that answers 200 once it is up.
+    `door` is `wsgi` or `asgi`; `application` is what gunicorn serves if not Poort, `wait` the path that answers 200
+    once it is up.
     """
 
     def __init__(
-        self, database_url: str, application: str = "wsgi:app", wait: str = "/readyz", **settings: Any
+        self, database_url: str, application: str = "", wait: str = "/readyz", door: str = "wsgi", **settings: Any
     ) -> None:
-        self._application, self._wait = application, wait
+        worker = ["-k", "asgi"] if door == "asgi" else []
+        self._arguments, self._wait = [*worker, application or f"{door}:app"], wait
         self.port = int(settings.pop("PORT", 0)) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url
@@ -273,7 +296,7 @@ class Server:
         """Start, and wait until it answers 200; an early end is an error that shows the log."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [COMMANDS / "gunicorn", "-c", "gunicorn.conf.py", self._application],
+                [COMMANDS / "gunicorn", "-c", "gunicorn.conf.py", *self._arguments],
                 cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until = time.monotonic() + PATIENCE
         while not self._answers(wait or self._wait):
@@ -333,7 +356,22 @@ class Server:
         return flask(self.env, *arguments, succeed=succeed)
 
     def publish(self, *definitions: Mapping[str, Any]) -> None:
-        """Apply and publish site definitions, as an owner does from the command line."""
+        """Apply and publish site definitions by the command of an owner."""
         file = self.folder / "sites.json"
         file.write_text(json.dumps(list(definitions)))
-        self.flask("site", "apply", str(file), "--publish")
+        self.run("site", "apply", str(file), "--publish")
+
+    def run(self, *arguments: str) -> str:
+        """What a command prints that is run in this process, on this server's database and with its settings: it is
+        quicker so, and most tests begin with one.
+        """
+        settings = {name: value for name, value in self.env.items() if name.startswith("POORT_")}
+        app = create_app(**settings)
+        try:
+            done = app.test_cli_runner().invoke(args=arguments)
+        finally:
+            with app.app_context():
+                db.engine.dispose()
+        if done.exit_code != 0:
+            raise AssertionError(f"flask {' '.join(arguments)} ended with {done.exit_code}:\n{done.output}")
+        return str(done.output)

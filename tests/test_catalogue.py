@@ -20,6 +20,7 @@ from consent.catalogue import (
     EEA,
     FROZEN,
     OPTIONAL,
+    SIGNALS,
     SiteTrackerSchema,
     TrackerSchema,
     match_cookie,
@@ -30,6 +31,14 @@ from consent.catalogue import (
 from consent.patterns import matches, on_host, on_path, overlap
 
 ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "consent/catalogue.toml").read_text(encoding="utf-8")
+SHARED: list[dict[str, Any]] = tomllib.loads(TEXT)["shared"]
+SERVICES = {  # the thirty-two that the catalogue promises; Sentry is two trackers
+    "ga4", "gads", "gtm", "dclk", "hotjar", "vwo", "meta", "linkedin", "uet", "clarity", "intercom", "leadinfo",
+    "activecampaign", "stripe", "calendly", "typeform", "saber", "youtube", "vimeo", "gmaps", "gfonts", "recaptcha",
+    "xads", "tiktok", "pinterest", "hubspot", "matomo", "plausible", "zendesk", "crisp", "sentry", "sentry_replay",
+    "csq",
+}
 JOURNEYS = ("ga4", "hotjar", "vwo", "meta", "linkedin", "uet", "gads", "intercom", "calendly", "typeform",
             "activecampaign", "saber")
 Entry = dict[str, Any]
@@ -39,7 +48,7 @@ calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ROW: Entry = {
     "id": "counter", "name": "Counter", "vendor": "Counter Ltd", "country": "GB", "role": "processor",
-    "category": "analytics", "transfer": True, "hosts": ["cdn.counter.example"],
+    "category": "analytics", "why": "It measures.", "transfer": True, "hosts": ["cdn.counter.example"],
     "cookies": [{"name": "_counter_*", "duration": "P13M"}],
     "purpose": {"nl": "Telt bezoeken.", "en": "Counts visits."}, "policy_url": "https://counter.example/privacy",
     "source": "https://counter.example/docs", "verified_at": "2026-11-22",
@@ -70,8 +79,10 @@ def refusal(entry: Entry, jurisdiction: str = "NL") -> tuple[list[str], str]:
 # The rows -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_catalogue_has_the_trackers_of_the_profiles() -> None:
-    assert set(CATALOGUE) >= {*JOURNEYS, "leadinfo", "plausible", "matomo"}
+def test_the_catalogue_has_the_thirty_two_services() -> None:
+    assert set(CATALOGUE) >= SERVICES
+    assert len(SERVICES) == 33
+    assert set(JOURNEYS) < SERVICES
 
 
 def test_the_categories_are_the_contracts() -> None:
@@ -80,12 +91,36 @@ def test_the_categories_are_the_contracts() -> None:
 
 
 @pytest.mark.parametrize(("category", "ids"), [
-    ("analytics", {"ga4", "hotjar", "vwo", "plausible", "matomo"}),
-    ("marketing", {"meta", "linkedin", "uet", "gads", "activecampaign", "leadinfo"}),
-    ("functional", {"intercom", "calendly", "typeform", "saber"}),
+    ("analytics", {"ga4", "hotjar", "csq", "clarity", "vwo", "plausible", "matomo", "sentry_replay"}),
+    ("marketing", {"meta", "linkedin", "uet", "gads", "gtm", "dclk", "activecampaign", "leadinfo", "youtube", "vimeo",
+                   "gmaps", "xads", "tiktok", "pinterest", "hubspot"}),
+    ("functional", {"intercom", "calendly", "typeform", "saber", "stripe", "gfonts", "recaptcha", "zendesk", "crisp",
+                    "sentry", "hubspot_forms"}),
+    ("necessary", set()),
 ])
 def test_the_safe_defaults(category: str, ids: set[str]) -> None:
-    assert {row["id"] for row in CATALOGUE.values() if row["category"] == category} >= ids
+    assert {row["id"] for row in CATALOGUE.values() if row["category"] == category} == ids
+
+
+@pytest.mark.parametrize(("field", "ids"), [
+    ("embed", {"youtube", "vimeo", "gmaps", "calendly", "typeform"}),
+    ("session_replay", {"hotjar", "csq", "clarity", "sentry_replay"}),
+    ("exempt_possible", {"plausible", "matomo"}),
+])
+def test_the_rows_that_are_marked(field: str, ids: set[str]) -> None:
+    assert {row["id"] for row in CATALOGUE.values() if row[field]} == ids  # type: ignore[literal-required]  # three keys
+
+
+def test_every_vendor_that_can_be_told_is_told_and_its_call_is_known() -> None:
+    told = {row["id"]: row["signal"] for row in CATALOGUE.values() if row["signal"]}
+    assert set(told.values()) == set(SIGNALS)
+    assert {id for id, signal in told.items() if signal == "google"} == {"ga4", "gads", "gtm", "dclk"}
+    assert all(CATALOGUE[id]["consent_call"] for id in told)
+
+
+def test_the_cookies_that_a_server_side_container_sets_are_marked() -> None:
+    marked = {c["name"] for row in CATALOGUE.values() for c in row["cookies"] if c.get("server")}
+    assert marked == {"FPID", "FPLC", "FPAU", "FPGCLAW", "FPGCLGB"}
 
 
 @pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
@@ -98,6 +133,9 @@ def test_every_row_says_what_c2_to_c4_ask(row: Entry) -> None:
     assert row["verified_at"].isoformat() == "2026-11-22"
     assert row["transfer"] or row["country"] in EEA
     assert row["hosts"] or row["paths"]
+    assert row["why"].endswith(".")
+    assert row["teardown"]
+    assert row["note"]
 
 
 @pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
@@ -107,11 +145,15 @@ def test_no_row_lists_a_cookie_or_a_key_twice(row: Entry) -> None:
         assert len(names) == len(set(names))
 
 
+NAMED = {name for entry in SHARED for name in entry["names"]}
+
+
 def test_no_cookie_of_one_tracker_is_taken_for_anothers() -> None:
     for row in CATALOGUE.values():
         for cookie in row["cookies"]:
             literal = cookie["name"].replace("*", "x")
-            assert match_cookie(literal, cookie.get("domain")) == (row["id"],), literal
+            found = match_cookie(literal, cookie.get("domain"))
+            assert found == (row["id"],) or (row["id"] in found and cookie["name"] in NAMED), literal
 
 
 def test_no_storage_key_of_one_tracker_is_taken_for_anothers() -> None:
@@ -119,11 +161,29 @@ def test_no_storage_key_of_one_tracker_is_taken_for_anothers() -> None:
     for one, mine in keys:
         for other, theirs in keys:
             taken = mine["kind"] == theirs["kind"] and matches(mine["name"], theirs["name"].replace("*", "x"))
-            assert not taken or one == other
+            assert not taken or one == other or mine["name"] in NAMED
+
+
+def test_what_trackers_share_says_why_and_is_claimed_by_each() -> None:
+    for entry in SHARED:
+        assert entry["reason"].endswith(".")
+        assert len(entry["trackers"]) > 1
+        for name in entry["names"]:
+            others = [row for row in CATALOGUE.values() if row["id"] in entry["trackers"]]
+            assert len([row for row in others if any(meets(name, own) for own in owned(row))]) > 1, name
+
+
+def owned(row: Any) -> list[str]:
+    """Every pattern of a row."""
+    return [*row["hosts"], *row["paths"], *(own["name"] for own in (*row["cookies"], *row["storage"]))]
+
+
+def meets(name: str, own: str) -> bool:
+    """Whether a shared name is this one, or a host under it."""
+    return name == own or (name.startswith("*.") and own.endswith(name[1:]))
 
 
 def test_session_replay_is_marked_and_never_exempt_a8() -> None:
-    assert CATALOGUE["hotjar"]["session_replay"]
     assert not any(row["session_replay"] and row["exempt_possible"] for row in CATALOGUE.values())
 
 
@@ -205,6 +265,25 @@ def test_the_sample_row_is_good() -> None:
     ({"policy_url": "javascript:alert(1)"}, "policy_url"),
     ({"source": "the vendor"}, "source"),
     ({"verified_at": "yesterday"}, "verified_at"),
+    ({"why": " "}, "why"),
+    ({"why": "two\nlines"}, "why"),
+    ({"signal": "facebook"}, "signal"),
+    ({"signal": ""}, "signal"),
+    ({"embed": "yes"}, "embed"),
+    ({"embed": True, "hosts": []}, "embed"),
+    ({"teardown": ""}, "teardown"),
+    ({"elements": ["div"]}, "elements.0"),
+    ({"elements": ["*"]}, "elements.0"),
+    ({"elements": ["#a .b"]}, "elements.0"),
+    ({"elements": ["#a,#b"]}, "elements.0"),
+    ({"elements": ["#a:has(b)"]}, "elements.0"),
+    ({"elements": ["[id*=counter]"]}, "elements.0"),
+    ({"elements": ["[onclick^=counter]"]}, "elements.0"),
+    ({"elements": ["[id^=co]"]}, "elements.0"),
+    ({"elements": [".counter", "#poort-banner"]}, "elements.1"),
+    ({"elements": ["[id^=poo]"]}, "elements.0"),
+    ({"elements": ["[data-poort^=banner]"]}, "elements.0"),
+    ({"cookies": [{"name": "_counter", "duration": "P1Y", "server": "yes"}]}, "cookies.0.server"),
     ({"legitimate_interest": True}, "legitimate_interest"),  # A5: there is no such basis
 ])
 def test_a_bad_row_is_refused_with_the_path_of_its_fault(change: Entry, path: str) -> None:
@@ -221,12 +300,72 @@ def test_a_row_without_a_required_field_is_refused(field: str) -> None:
 
 
 def test_an_id_that_is_there_twice_is_refused() -> None:
-    text = (ROOT / "consent/catalogue.toml").read_text(encoding="utf-8")
-    first = text.index("[[tracker]]")
-    again = text[first:text.index("[[tracker]]", first + 1)]
+    first = TEXT.index("[[tracker]]")
+    again = TEXT[first:TEXT.index("[[tracker]]", first + 1)]
     with pytest.raises(ValidationError) as caught:
-        read_catalogue(text + "\n" + again)
+        read_catalogue(TEXT + "\n" + again)
     assert list(paths(caught.value.messages)) == [f"tracker.{len(CATALOGUE)}.id"]
+
+
+NEIGHBOUR = '''
+[[tracker]]
+id = "neighbour"
+name = "Neighbour"
+vendor = "Neighbour"
+country = "NL"
+role = "processor"
+category = "analytics"
+why = "It measures."
+transfer = false
+hosts = [{hosts}]
+cookies = [{cookies}]
+storage = [{storage}]
+purpose.nl = "Telt."
+purpose.en = "Counts."
+policy_url = "https://neighbour.example/privacy"
+source = "https://neighbour.example/docs"
+verified_at = "2026-11-22"
+'''
+
+
+def with_neighbour(hosts: str = "", cookies: str = "", storage: str = "") -> str:
+    """The catalogue with one row more."""
+    return TEXT + NEIGHBOUR.format(hosts=hosts, cookies=cookies, storage=storage)
+
+
+@pytest.mark.parametrize(("neighbour", "field", "other"), [
+    ({"cookies": '{ name = "_li*", duration = "P1Y" }'}, "cookies", "_li_id*"),
+    ({"cookies": '{ name = "_hjSession_1", duration = "P1Y" }'}, "cookies", "_hjSession_*"),
+    ({"cookies": '{ name = "_fbp", duration = "P1Y" }'}, "cookies", "_fbp"),
+    ({"cookies": '{ name = "MUID", duration = "P1Y", domain = "www.bing.com" }'}, "cookies", "MUID"),
+    ({"storage": '{ name = "_hj*", kind = "local" }'}, "storage", "_hjUserAttributes"),
+    ({"hosts": '"static.hotjar.com"'}, "hosts", "*.hotjar.com"),
+    ({"hosts": '"*.facebook.net"'}, "hosts", "connect.facebook.net"),
+    ({"hosts": '"www.facebook.com"'}, "hosts", "www.facebook.com/tr"),
+])
+def test_a_row_that_would_be_taken_for_its_neighbour_is_refused(neighbour: Entry, field: str, other: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read_catalogue(with_neighbour(**neighbour))
+    assert f"tracker.{len(CATALOGUE)}.{field}" in list(paths(caught.value.messages))
+    assert f"as {other}" in str(caught.value.messages)
+
+
+@pytest.mark.parametrize("neighbour", [
+    {"cookies": '{ name = "li_own", duration = "P1Y" }'},  # LinkedIn's are listed one by one
+    {"cookies": '{ name = "MUID", duration = "P1Y", domain = "neighbour.example" }'},
+    {"storage": '{ name = "_hjUserAttributes", kind = "session" }'},
+    {"hosts": '"hotjar.com"'},
+])
+def test_a_row_beside_its_neighbour_is_taken(neighbour: Entry) -> None:
+    assert "neighbour" in read_catalogue(with_neighbour(**neighbour))
+
+
+def test_what_is_shared_on_purpose_is_taken_and_only_between_those_it_names() -> None:
+    shared = '\n[[shared]]\nnames = ["_fbp"]\ntrackers = ["{}", "neighbour"]\nreason = "They are one."\n'
+    text = with_neighbour(cookies='{ name = "_fbp", duration = "P1Y" }')
+    assert "neighbour" in read_catalogue(text + shared.format("meta"))
+    with pytest.raises(ValidationError):
+        read_catalogue(text + shared.format("ga4"))
 
 
 def test_a_file_that_is_no_catalogue_is_refused() -> None:
@@ -243,8 +382,41 @@ def test_a_file_that_is_no_catalogue_is_refused() -> None:
     ("region1.google-analytics.com", ("ga4",)),
     ("www.googletagmanager.com/gtag/js?id=G-ABC123", ("ga4",)),
     ("www.googletagmanager.com/gtag/js?id=AW-123", ("gads",)),
-    ("www.googletagmanager.com/gtm.js?id=GTM-1", ()),  # a container is neither
+    ("www.googletagmanager.com/gtag/js?id=GT-123", ("ga4", "gads", "dclk")),  # it may feed each
+    ("www.googletagmanager.com/gtag/js?id=DC-123", ("dclk",)),
+    ("www.googletagmanager.com/gtm.js?id=GTM-1", ("gtm",)),  # a container is neither
+    ("www.googletagmanager.com/ns.html?id=GTM-1", ("gtm",)),
     ("www.googletagmanager.com", ()),
+    ("stats.g.doubleclick.net", ("ga4", "dclk")),
+    ("securepubads.g.doubleclick.net/tag/js/gpt.js", ("dclk",)),
+    ("pagead2.googlesyndication.com/pagead/js/adsbygoogle.js", ("gads", "dclk")),
+    ("t.contentsquare.net/uxa/1.js", ("csq",)),
+    ("www.clarity.ms/tag/abc", ("clarity",)),
+    ("js.stripe.com/v3", ("stripe",)),
+    ("www.youtube.com/embed/abc", ("youtube",)),
+    ("www.youtube-nocookie.com/embed/abc", ("youtube",)),
+    ("i.ytimg.com/vi/abc/hqdefault.jpg", ("youtube",)),
+    ("player.vimeo.com/video/1", ("vimeo",)),
+    ("maps.googleapis.com/maps/api/js?key=1", ("gmaps",)),
+    ("www.google.com/maps/embed?pb=1", ("gmaps",)),
+    ("fonts.googleapis.com/css2?family=Roboto", ("gfonts",)),
+    ("fonts.gstatic.com/s/roboto.woff2", ("gfonts",)),
+    ("www.google.com/recaptcha/api.js", ("recaptcha",)),
+    ("www.gstatic.com/recaptcha/releases/1.js", ("recaptcha",)),
+    ("www.gstatic.com/charts/loader.js", ()),
+    ("static.ads-twitter.com/uwt.js", ("xads",)),
+    ("t.co/i/adsct", ("xads",)),
+    ("t.co/abc", ()),
+    ("analytics.tiktok.com/i18n/pixel/events.js", ("tiktok",)),
+    ("s.pinimg.com/ct/core.js", ("pinterest",)),
+    ("s.pinimg.com/webapp/app.js", ()),
+    ("js.hs-scripts.com/1.js", ("hubspot",)),
+    ("js-eu1.hs-scripts.com/1.js", ("hubspot",)),
+    ("js.hsforms.net/forms/embed/v2.js", ("hubspot_forms",)),
+    ("static.zdassets.com/ekr/snippet.js", ("zendesk",)),
+    ("client.crisp.chat/l.js", ("crisp",)),
+    ("o1.ingest.de.sentry.io/api/1/envelope/", ("sentry",)),
+    ("browser.sentry-cdn.com/8.0.0/bundle.min.js", ("sentry", "sentry_replay")),  # the address does not tell
     ("STATIC.hotjar.com.", ("hotjar",)),
     ("hotjar.com", ()),
     ("nothotjar.com", ()),
@@ -301,7 +473,17 @@ def test_a_request_is_known_by_host_and_path(address: str, ids: tuple[str, ...])
     ("MR", None, ()),  # a generic name counts only on its vendor's domain
     ("MR", "bing.com", ("uet",)),
     ("MR", ".bat.bing.com", ("uet",)),
-    ("MR", "clarity.ms", ()),
+    ("MR", "c.clarity.ms", ("clarity",)),
+    ("MR", "shop.example", ()),
+    ("_cs_id", None, ("csq",)),
+    ("_cs_identity", None, ()),
+    ("_hjDonePolls", None, ("hotjar", "csq")),
+    ("_ttp", None, ("tiktok",)),
+    ("crisp-client/session/1", None, ("crisp",)),
+    ("crisp-client%2Fsession%2F1", None, ("crisp",)),
+    ("NID", None, ()),
+    ("NID", ".google.com", ("gmaps",)),
+    ("PREF", "www.youtube.com", ("youtube",)),
     ("fr", "shop.example", ()),
     ("fr", "notfacebook.com", ()),
     ("fr", "www.facebook.com", ("meta",)),
@@ -387,6 +569,7 @@ def test_an_own_tracker_needs_no_more_than_the_contract_shows() -> None:
     row = resolve(OWN, "NL")
     assert tuple(row) == FROZEN
     assert (row["role"], row["transfer"], row["storage"], row["policy_url"]) == ("controller", False, [], None)
+    assert (row["embed"], row["signal"], row["elements"]) == (False, None, [])
 
 
 def test_an_own_tracker_outside_the_eea_is_a_transfer_c4() -> None:
@@ -410,6 +593,14 @@ def test_an_entry_loads_to_what_was_given() -> None:
     OWN | {"category": "necessary", "reason": "Keeps you signed in."},
     OWN | {"category": "functional", "hosts": [], "cookies": []},
     OWN | {"storage": [{"name": "own.*", "kind": "local"}], "paths": ["www.shop.example/stats/"]},
+    OWN | {"embed": True, "elements": ["#own-map", ".own-popup", "[id^=own-]", "[data-own^=map]"]},
+    OWN | {"embed": True, "hosts": [], "paths": ["www.shop.example/map/"]},
+    OWN | {"cookies": [{"name": "_own", "duration": "P1D", "server": True}]},
+    OWN | {"cookies": [{"name": "_pk_id.*", "duration": "P13M"}]},  # a Matomo of the site's own
+    {"id": "stripe", "category": "necessary", "reason": "Loaded on the checkout only, where somebody pays."},
+    {"id": "recaptcha", "category": "necessary", "reason": "Guards the form that somebody sends."},
+    {"id": "gtm", "category": "analytics", "reason": "The container holds Google Analytics alone."},
+    {"id": "vimeo", "category": "functional", "reason": "Every film has dnt=1."},
     OWN | {"role": "processor", "policy_url": "https://stats.example/privacy", "session_replay": True},
 ])
 def test_a_lawful_entry_is_taken(entry: Entry) -> None:
@@ -444,6 +635,25 @@ def test_a_lawful_entry_is_taken(entry: Entry) -> None:
     (OWN | {"category": "statistics"}, "category"),
     (OWN | {"hosts": ["static.hotjar.com"]}, "hosts"),  # A6, A8: no other name for a known tracker
     (OWN | {"hosts": ["*.facebook.net"]}, "hosts"),
+    (OWN | {"hosts": ["www.facebook.com"]}, "hosts"),  # a part of this host is the pixel's
+    (OWN | {"hosts": [], "paths": ["www.facebook.com/tr"]}, "paths"),
+    (OWN | {"hosts": [], "paths": ["static.hotjar.com/c/"]}, "paths"),
+    (OWN | {"embed": True, "hosts": []}, "embed"),
+    (OWN | {"embed": "yes"}, "embed"),
+    (OWN | {"elements": ["div"]}, "elements.0"),
+    (OWN | {"elements": ["#own", "#poort-banner"]}, "elements.1"),
+    (OWN | {"elements": ["#a{}"]}, "elements.0"),
+    (OWN | {"elements": [f"#own-{n}" for n in range(21)]}, "elements"),
+    (OWN | {"signal": "google"}, "signal"),  # a site has no vendor of its own to tell
+    (OWN | {"why": "Because."}, "why"),
+    ({"id": "youtube", "embed": False}, "embed"),
+    ({"id": "intercom", "elements": []}, "elements"),
+    ({"id": "ga4", "signal": None}, "signal"),
+    ({"id": "gtm", "category": "necessary", "reason": "We need the container."}, "category"),  # A6
+    ({"id": "sentry_replay", "category": "necessary", "reason": "To find faults."}, "category session_replay"),  # A6
+    ({"id": "sentry_replay", "exempt": True, "reason": "To find faults."}, "exempt"),  # A8
+    ({"id": "clarity", "exempt": True, "reason": "Free of charge."}, "exempt"),  # A8
+    ({"id": "csq", "exempt": True, "reason": "Useful."}, "exempt"),  # A8
     (OWN | {"cookies": [{"name": "a*b", "duration": "P1D"}]}, "cookies.0.name"),
     (OWN | {"cookies": [{"name": "_own", "duration": "long"}]}, "cookies.0.duration"),
     (OWN | {"cookies": [{"name": "poort", "duration": "P1D"}]}, "cookies.0.name"),
@@ -462,6 +672,30 @@ def test_a_lawful_entry_is_taken(entry: Entry) -> None:
 ])
 def test_an_unlawful_or_malformed_entry_is_refused_at_its_field(entry: Entry, fault: str) -> None:
     assert refusal(entry)[0] == fault.split()
+
+
+MEASURES = {id for id, row in CATALOGUE.items() if row["category"] in ("analytics", "marketing")}
+EXEMPT = {"plausible", "matomo"}
+
+
+@pytest.mark.parametrize("id", sorted(MEASURES))
+def test_what_measures_or_advertises_is_never_necessary_whatever_the_reason_a6(id: str) -> None:
+    assert "category" in refusal({"id": id, "category": "necessary", "reason": "The site needs it."})[0]
+
+
+@pytest.mark.parametrize("id", CATALOGUE)
+def test_another_category_than_the_catalogues_needs_a_reason_a6(id: str) -> None:
+    other = "functional" if CATALOGUE[id]["category"] != "functional" else "marketing"
+    assert refusal({"id": id, "category": other})[0] == ["reason"]
+    assert resolve({"id": id, "category": other, "reason": "Judged by the owner."}, "NL")["category"] == other
+
+
+@pytest.mark.parametrize("id", sorted(set(CATALOGUE) - EXEMPT))
+def test_nothing_else_than_what_the_catalogue_allows_is_exempt_a7_a8(id: str) -> None:
+    assert refusal({"id": id, "exempt": True, "reason": "It is harmless."})[0] == ["exempt"]
+    if CATALOGUE[id]["category"] != "analytics":  # nor by calling it analytics
+        entry = {"id": id, "exempt": True, "category": "analytics", "reason": "It is harmless."}
+        assert refusal(entry)[0] == ["exempt"]
 
 
 @pytest.mark.parametrize("jurisdiction", ["BE", "DE", "EU", "nl", ""])

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("people")
 
 PEOPLE = ("anonymous", "charlie", "bob", "alice")
 SIGNING_IN = ("security.login", "security.logout")  # what these do differs by who asks; tests/test_accounts.py
-VALUES = {"key": "shop", "site": "shop", "tracker": "hotjar", "number": "1", "filename": "poort.css"}
+VALUES = {"key": "shop", "site": "shop", "tracker": "hotjar", "number": "1", "filename": "poort.css",
+          "name": "extra-00000000"}
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 
 

@@ -18,7 +18,7 @@ from consent import accounts, demo, sites, versions
 from consent.catalogue import CATALOGUE
 from consent.db import db
 from consent.patterns import matches
-from tests.conftest import KEY
+from tests.conftest import KEY, close
 from tests.shop import NOW
 
 PUBLIC = "http://localhost"
@@ -45,8 +45,7 @@ def visitor(app: Flask, loaded: demo.Login, database: str) -> Iterator[FlaskClie
     """A browser at a Poort on which the demo is on."""
     on = create_app(POORT_DATABASE_URL=database, POORT_SECRET_KEYS=KEY, POORT_PUBLIC_URL=PUBLIC, POORT_DEMO="on")
     yield on.test_client()
-    with on.app_context():
-        db.engine.dispose()
+    close(on)
 
 
 # Loading ------------------------------------------------------------------------------------------------------------

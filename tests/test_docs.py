@@ -9,13 +9,19 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from consent.catalogue import CATALOGUE, Tracker
 from consent.config import SETTINGS, STAND_INS
 from consent.hot import ROUTES
+from docs import trackers
 from tests.browser.test_script_api import METHODS
 from tests.conftest import KEY, ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 FLASK_OWN = {"run", "shell", "routes", "limiter", "db"}
+PAGES = [
+    "README.md", "CHANGELOG.md", "deploy/gtm/README.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
 
 
 def column(heading: str) -> list[str]:
@@ -69,7 +75,21 @@ def test_every_call_of_the_script_is_there() -> None:
     assert set(re.findall(r"Poort\.(\w+)\(", "\n".join(column("The script in the page")))) == set(METHODS)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/reference.md", "CHANGELOG.md"])
+def test_the_page_of_trackers_is_made_from_the_catalogue() -> None:
+    assert trackers.PAGE.read_text(encoding="utf-8") == trackers.page(), "run `python -m docs.trackers`"
+
+
+@pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
+def test_the_page_of_trackers_says_what_a_reader_needs(row: Tracker) -> None:
+    section = trackers.page().split(f'<a id="{row["id"]}"></a>', 1)[1].split("<a id=", 1)[0]
+    assert f"{row['vendor']} ({row['country']}), {row['role']};" in section
+    for known in (*row["hosts"], *row["paths"], *(own["name"] for own in (*row["cookies"], *row["storage"]))):
+        assert f"`{known}`" in section
+    for text in (row["name"], row["category"], row["why"], row["source"], row["verified_at"].isoformat()):
+        assert text in section.replace("\\", "")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_pages_speak_of_things_that_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):

@@ -41,9 +41,8 @@ VERSION = Version(
 ALL = Receipt(
     "shop", R, P, 5, "accept_all", frozenset(gate.OPTIONAL), frozenset(), frozenset(), False, NOW - DAY, NOW + DAY
 )
-NONE = replace(ALL, action="necessary_only", granted=frozenset())
-SOME = replace(
-    ALL,
+NONE = ALL._replace(action="necessary_only", granted=frozenset())
+SOME = ALL._replace(
     action="custom",
     granted=frozenset({"analytics"}),
     refused=frozenset({"hotjar"}),
@@ -56,29 +55,29 @@ CASES: list[tuple[str, Presented, str, bool, str]] = [
     ("not even after a refusal", NONE, "stats", False, "exempt"),
     ("no receipt", None, "hotjar", False, "no_choice"),
     ("a receipt nobody signed", UNREADABLE, "hotjar", False, "bad_receipt"),
-    ("another site's receipt", replace(ALL, site="other"), "hotjar", False, "wrong_site"),
+    ("another site's receipt", ALL._replace(site="other"), "hotjar", False, "wrong_site"),
     ("granted", ALL, "hotjar", False, "granted"),
     ("refused", NONE, "hotjar", False, "denied"),
-    ("withdrawn", replace(NONE, action="withdraw"), "hotjar", False, "withdrawn"),
+    ("withdrawn", NONE._replace(action="withdraw"), "hotjar", False, "withdrawn"),
     ("a tracker's own refusal beats its category", SOME, "hotjar", False, "denied"),
     ("a tracker's own consent beats its category", SOME, "intercom", False, "granted"),
     ("its neighbour follows the category", SOME, "ga4", False, "granted"),
     ("a category that was not granted", SOME, "meta", False, "denied"),
-    ("in its last second", replace(ALL, expires=NOW + 1), "hotjar", False, "granted"),
-    ("at its end", replace(ALL, expires=NOW), "hotjar", False, "expired"),
-    ("a refusal ends as well", replace(NONE, expires=NOW), "hotjar", False, "expired"),
-    ("a tracker changed after the receipt", replace(ALL, version=3), "ga4", False, "stale_version"),
-    ("its neighbour did not", replace(ALL, version=3), "hotjar", False, "granted"),
+    ("in its last second", ALL._replace(expires=NOW + 1), "hotjar", False, "granted"),
+    ("at its end", ALL._replace(expires=NOW), "hotjar", False, "expired"),
+    ("a refusal ends as well", NONE._replace(expires=NOW), "hotjar", False, "expired"),
+    ("a tracker changed after the receipt", ALL._replace(version=3), "ga4", False, "stale_version"),
+    ("its neighbour did not", ALL._replace(version=3), "hotjar", False, "granted"),
     (
         "a receipt of a version that this gate does not know yet",
-        replace(ALL, version=6),
+        ALL._replace(version=6),
         "hotjar",
         False,
         "stale_version",
     ),
     ("GPC keeps marketing out", ALL, "meta", True, "gpc"),
     ("and only marketing", ALL, "hotjar", True, "granted"),
-    ("unless the decision was made with GPC on", replace(ALL, gpc=True), "meta", True, "granted"),
+    ("unless the decision was made with GPC on", ALL._replace(gpc=True), "meta", True, "granted"),
     ("an unknown tracker", ALL, "clarity", False, "unknown_tracker"),
     ("no name", ALL, "", False, "unknown_tracker"),
 ]
@@ -98,8 +97,8 @@ def test_the_cases_cover_every_reason() -> None:
 def test_a_category_that_changed_makes_all_of_it_stale() -> None:
     """F3"""
     changed = replace(VERSION, categories={**VERSION.categories, "analytics": 5})
-    assert decide(replace(ALL, version=4), changed, "hotjar", NOW).reason == "stale_version"
-    assert decide(replace(ALL, version=4), changed, "meta", NOW).reason == "granted"
+    assert decide(ALL._replace(version=4), changed, "hotjar", NOW).reason == "stale_version"
+    assert decide(ALL._replace(version=4), changed, "meta", NOW).reason == "granted"
 
 
 @pytest.mark.parametrize("tracker", ["hotjar", "meta", "intercom"])
@@ -112,8 +111,8 @@ def test_a_child_can_grant_nothing_optional(tracker: str) -> None:
 
 def test_a_tag_with_a_category_alone_is_as_new_as_its_newest_tracker() -> None:
     """F3: it may be the tag of the tracker that was added last."""
-    assert decide_category(replace(ALL, version=3), VERSION, "analytics", NOW).reason == "stale_version"
-    assert decide_category(replace(ALL, version=4), VERSION, "analytics", NOW).reason == "granted"
+    assert decide_category(ALL._replace(version=3), VERSION, "analytics", NOW).reason == "stale_version"
+    assert decide_category(ALL._replace(version=4), VERSION, "analytics", NOW).reason == "granted"
     assert decide_category(None, VERSION, "necessary", NOW).allow
     assert decide_category(ALL, VERSION, "profiling", NOW).reason == "unknown_tracker"
 
@@ -167,8 +166,7 @@ def test_taking_something_from_a_receipt_never_opens_more(
 ) -> None:
     if not isinstance(receipt, Receipt):
         return
-    less = replace(
-        receipt,
+    less = receipt._replace(
         granted=receipt.granted - fewer,
         allowed=receipt.allowed - fewer,
         refused=receipt.refused | more_refused,
@@ -202,7 +200,7 @@ class TestReceipts:
 
     def test_it_is_never_compressed_and_says_nothing_else(self) -> None:
         """A9: the choice and no more; a long one too stays readable."""
-        long = replace(SOME, refused=frozenset(f"tracker-{n:03}" for n in range(120)))
+        long = SOME._replace(refused=frozenset(f"tracker-{n:03}" for n in range(120)))
         token = self.ring.issue(long)
         assert not token.startswith(".")
         assert self.ring.read(token) == long

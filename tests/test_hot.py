@@ -23,7 +23,7 @@ Post = Callable[..., Any]
 GATE = "/v1/sites/shop/gate"
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("shop", "through_doors")
 class TestScript:
     def test_it_has_the_current_version_baked_in(self, client: FlaskClient, define: Callable[..., Any]) -> None:
         first = client.get("/banner/shop.js")
@@ -76,7 +76,7 @@ class TestScript:
         assert client.get("/banner/nobody.js").status_code == 404
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("shop", "through_doors")
 class TestConfig:
     def test_it_is_in_the_language_asked_for(self, client: FlaskClient) -> None:
         for asked, language in (("nl", "nl"), ("en", "en"), ("en-GB", "en"), ("de", "nl"), ("", "nl")):
@@ -95,7 +95,7 @@ class TestConfig:
         assert {"id", "category", "since", "cookies"} <= set(config["trackers"][0])
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("shop", "through_doors")
 class TestGate:
     @pytest.fixture
     def client(self, app: Flask) -> FlaskClient:
@@ -200,7 +200,7 @@ class TestGate:
         assert self.ask(client, Poort_Receipt=token)["reason"] == "bad_receipt"
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("shop", "through_doors")
 class TestOrigins:
     OWN = "https://www.shop.example"
 
@@ -232,6 +232,7 @@ class TestOrigins:
         assert answer.headers["Access-Control-Allow-Origin"] == self.OWN
 
 
+@pytest.mark.usefixtures("through_doors")
 def test_another_method_is_405_with_the_methods_that_are(client: FlaskClient, shop: versions.Version) -> None:
     for route in ROUTES:
         path = route.template.replace("{site}", "shop").replace("{tracker}", "hotjar")
@@ -241,12 +242,14 @@ def test_another_method_is_405_with_the_methods_that_are(client: FlaskClient, sh
         assert json.loads(answer.data)["error"] == "method_not_allowed"
 
 
+@pytest.mark.usefixtures("through_doors")
 def test_head_is_get_without_the_body(client: FlaskClient, shop: versions.Version) -> None:
     for path in ("/banner/shop.js", GATE):
         assert client.head(path).status_code == 200
         assert client.head(path).data == b""
 
 
+@pytest.mark.usefixtures("through_doors")
 def test_a_publication_is_seen_within_a_second(app: Flask, client: FlaskClient, shop: versions.Version) -> None:
     client.get(GATE)
     site, _ = sites.apply({**DEFINITION, "name": "Winkel"})

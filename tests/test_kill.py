@@ -29,10 +29,10 @@ PAUSE = 1.0  # seconds between two kills: a worker has to come up in between
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort with two workers and the shop, on a database of this module alone, once on each kind."""
+def server(request: pytest.FixtureRequest, door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Poort with two workers and the shop, on a database of this module alone, once on each kind and for each door."""
     url = servers.sqlite(tmp_path_factory.mktemp("kill")) if request.param == "sqlite" else None
-    with Server(url or request.getfixturevalue("postgres").fresh()) as running:
+    with Server(url or request.getfixturevalue("postgres").fresh(), door=door) as running:
         running.publish(DEFINITION)
         yield running
 
@@ -188,8 +188,8 @@ def small_disk() -> Iterator[SmallDisk]:
     disk.remove()
 
 
-def test_a_full_disk_promises_nothing_and_recovers(small_disk: SmallDisk) -> None:
-    with Server(servers.sqlite(small_disk.folder)) as server:
+def test_a_full_disk_promises_nothing_and_recovers(small_disk: SmallDisk, door: str) -> None:
+    with Server(servers.sqlite(small_disk.folder), door=door) as server:
         server.publish(DEFINITION)
         acknowledged = []
         small_disk.fill(server)
@@ -215,8 +215,8 @@ def own_cluster() -> Iterator[Postgres]:
         yield cluster
 
 
-def test_without_its_database_poort_lives_is_not_ready_and_recovers(own_cluster: Postgres) -> None:
-    with Server(own_cluster.fresh(), WEB_CONCURRENCY=1) as server:
+def test_without_its_database_poort_lives_is_not_ready_and_recovers(own_cluster: Postgres, door: str) -> None:
+    with Server(own_cluster.fresh(), door=door, WEB_CONCURRENCY=1) as server:
         server.publish(DEFINITION)
         before, decision = body("accept_all"), body()
         receipt = server.call("POST", CONSENTS, before).json()["receipt"]
@@ -234,8 +234,8 @@ def test_without_its_database_poort_lives_is_not_ready_and_recovers(own_cluster:
         assert ids(server) == {before["id"], decision["id"]}
 
 
-def test_a_server_killed_with_its_database_keeps_what_it_acknowledged(own_cluster: Postgres) -> None:
-    with Server(own_cluster.fresh()) as server:
+def test_a_server_killed_with_its_database_keeps_what_it_acknowledged(own_cluster: Postgres, door: str) -> None:
+    with Server(own_cluster.fresh(), door=door) as server:
         server.publish(DEFINITION)
         with Visitors(server) as visitors:
             for _ in range(3):

@@ -22,7 +22,7 @@ import trustme
 
 from consent.config import SETTINGS
 from tests import servers
-from tests.servers import ROOT, Missing, Reply, Server, free_port
+from tests.servers import ROOT, Missing, Reply, Server, free_port, until
 from tests.shop import DEFINITION, body
 
 POORT, SITE = "consent.shop.example", "www.shop.example"
@@ -123,10 +123,10 @@ class Nginx:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort as it stands behind nginx."""
+def server(door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Poort as it stands behind nginx, once for each door."""
     url = servers.sqlite(tmp_path_factory.mktemp("nginx-poort"))
-    with Server(url, POORT_PROXIES=1, POORT_PUBLIC_URL=f"https://{POORT}") as running:
+    with Server(url, door=door, POORT_PROXIES=1, POORT_PUBLIC_URL=f"https://{POORT}") as running:
         running.publish(DEFINITION)
         yield running
 
@@ -138,23 +138,11 @@ def nginx(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         threading.Thread(target=behind.serve_forever, daemon=True).start()
         running = Nginx(tmp_path_factory.mktemp("nginx"), server, behind.server_port)
         try:
-            _until(lambda: running.call(POORT, "GET", "/healthz").status == 200)
+            until(lambda: running.call(POORT, "GET", "/healthz").status == 200)
             yield running
         finally:
             running.stop()
             behind.shutdown()
-
-
-def _until(reached: Any) -> None:
-    until = time.monotonic() + servers.PATIENCE
-    while True:
-        try:
-            if reached():
-                return
-        except OSError:
-            pass
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def receipt(nginx: Nginx, action: str) -> str:
@@ -203,7 +191,7 @@ class TestInFront:
     def test_its_log_knows_nobody(self, nginx: Nginx) -> None:
         marks = {"User-Agent": "canary-agent", "Referer": "https://canary.example/", "Cookie": "c=canary"}
         nginx.call(POORT, "GET", "/canary-path?q=canary-query", headers=marks)
-        _until(lambda: (nginx.folder / "poort.log").stat().st_size > 0)
+        until(lambda: (nginx.folder / "poort.log").stat().st_size > 0)
         written = "".join((nginx.folder / name).read_text() for name in ("poort.log", "poort-error.log", "main.log"))
         assert '"status":404' in written
         assert "canary" not in written
@@ -272,11 +260,11 @@ class TestGatedLocation:
         conf = (nginx.folder / "poort.conf").read_text()
         (nginx.folder / "poort.conf").write_text(conf.replace("/poort-gate/own-stats;", "/poort-gate/meta;"))
         nginx._process.send_signal(signal.SIGHUP)
-        _until(lambda: self.ask(nginx, f"poort={token}", Sec_GPC="1").headers.get("poort-reason") == "gpc")
+        until(lambda: self.ask(nginx, f"poort={token}", Sec_GPC="1").headers.get("poort-reason") == "gpc")
         assert self.ask(nginx, f"poort={token}").status == 200
         (nginx.folder / "poort.conf").write_text(conf)
         nginx._process.send_signal(signal.SIGHUP)
-        _until(lambda: self.ask(nginx, f"poort={token}", Sec_GPC="1").status == 200)
+        until(lambda: self.ask(nginx, f"poort={token}", Sec_GPC="1").status == 200)
 
     def test_the_gate_itself_can_not_be_asked_from_outside(self, nginx: Nginx) -> None:
         assert nginx.call(SITE, "GET", "/poort-gate/own-stats").status == 404
@@ -291,7 +279,7 @@ class TestGatedLocation:
             assert int(away.headers["retry-after"]) > 0
         finally:
             server.start()
-        _until(lambda: self.ask(nginx, cookie).status == 200)
+        until(lambda: self.ask(nginx, cookie).status == 200)
 
 
 def test_every_setting_that_the_examples_name_exists() -> None:

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from consent import openapi
+from consent.catalogue import CATALOGUE
 from consent.hot import ROUTES
 from tests import servers
 from tests.servers import COMMANDS, Server
@@ -58,7 +59,7 @@ def test_bodies_are_described_by_the_schemas_that_check_them(client: FlaskClient
     assert set(consent["required"]) == {"id", "visitor", "version", "action", "choices", "source", "language"}
     assert consent["properties"]["version"]["minimum"] == 1
     assert consent["properties"]["id"]["format"] == "uuid"
-    assert set(shapes["Site"]["properties"]) == set(DEFINITION)
+    assert set(shapes["Site"]["properties"]) == set(DEFINITION) | {"google_consent_mode", "google_consent_mode_reason"}
 
 
 @pytest.mark.usefixtures("shop")
@@ -80,13 +81,28 @@ def test_the_page_shows_every_call_and_shape_and_loads_nothing_from_elsewhere(cl
     assert " style=" not in answer.text
 
 
+def test_the_page_of_trackers_has_every_one_and_loads_nothing_from_elsewhere(client: FlaskClient) -> None:
+    answer = client.get("/docs/trackers")
+    assert answer.status_code == 200
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert set(re.findall(r'<section class="card" id="([^"]+)"', answer.text)) == set(CATALOGUE)
+    for row in CATALOGUE.values():
+        for own in (*row["cookies"], *row["storage"]):
+            assert f"<code>{own['name']}</code>" in answer.text
+        assert f'<a href="{row["source"]}" rel="noopener">' in answer.text
+    assert not re.findall(r'src="|<link[^>]+href="(?:https?:)?//', answer.text)
+    assert "<script" not in answer.text
+    assert " style=" not in answer.text
+    assert 'href="/docs/trackers"' in client.get("/docs").text
+
+
 # -- schemathesis -----------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort with the shop, once on each kind of database."""
+def server(request: pytest.FixtureRequest, door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Poort with the shop, once on each kind of database and for each door."""
     url = servers.sqlite(tmp_path_factory.mktemp("openapi")) if request.param == "sqlite" else None
-    with Server(url or request.getfixturevalue("postgres").fresh()) as running:
+    with Server(url or request.getfixturevalue("postgres").fresh(), door=door) as running:
         running.publish(DEFINITION)
         yield running
 

@@ -4,6 +4,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from app import create_app
 from consent import records, sites, versions
 from consent.counts import DailyCount
 from consent.db import db
+from consent.receipts import Keyring
 from tests.conftest import KEY
 from tests.shop import DEFINITION, FIREFOX, NOW, body
 
@@ -37,7 +39,7 @@ def tallies(bot: bool = False) -> dict[tuple[str, str], int]:
     return {(row.metric, row.value): row.n for row in rows}
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("shop", "through_doors")
 class TestAccepted:
     def test_a_decision_is_stored_with_everything_it_said(self, post: Post) -> None:
         """E1, E2, E4: server time, version, every category explicitly."""
@@ -94,6 +96,35 @@ class TestAccepted:
         answer = post(body(version=1))
         assert answer.status_code == 201
         assert answer.json["record"]["version"] == 1
+
+    def test_an_imported_consent_is_never_prolonged(self, post: Post) -> None:
+        """F2: it ends when it would have ended, had it been given here."""
+        moment = (datetime.now(UTC) - timedelta(days=100)).replace(microsecond=0)
+        sent = body("accept_all", source="import", decided_at=moment.isoformat())
+        first, again = post(sent), post(sent)
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.json == again.json
+        receipt = Keyring([KEY]).read(first.json["receipt"])
+        assert (receipt.decided, receipt.expires) == (int(moment.timestamp()), int(moment.timestamp()) + 180 * 86_400)
+        assert first.json["record"]["decided_at"] == moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        assert first.json["record"]["recorded_at"] > first.json["record"]["decided_at"]
+        assert post({**sent, "decided_at": datetime.now(UTC).isoformat()}).status_code == 409
+
+    def test_an_import_ends_by_the_days_of_what_it_says(self, post: Post, define: Callable[..., Any]) -> None:
+        define(consent_days=10, refusal_days=90)
+        moment = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+        said = {"source": "import", "decided_at": moment, "version": 2}
+        assert post(body("custom", **said)).json["fields"].keys() == {"decided_at"}
+        assert post(body("necessary_only", **said)).status_code == 201
+
+    def test_an_imported_refusal_may_come_without_a_date_and_is_no_answer_in_the_banner(self, post: Post) -> None:
+        assert post(body("necessary_only", source="import")).json["record"]["decided_at"] is None
+        assert tallies() == {("imported", "necessary_only"): 1}
+
+    def test_an_imported_consent_needs_its_date(self, post: Post) -> None:
+        """F2: it would last anew from today."""
+        for action in ("accept_all", "custom"):
+            assert post(body(action, source="import")).json["fields"].keys() == {"decided_at"}
 
     def test_counts_are_kept_with_the_record(self, post: Post, client: FlaskClient) -> None:
         for action in ("accept_all", "necessary_only", "custom", "withdraw"):
@@ -167,6 +198,13 @@ REFUSALS: list[tuple[str, Any, int, str]] = [
     ("an unknown tracker", body(trackers={"clarity": False}), 422, "trackers.clarity"),
     ("a tracker's choice in words", body(trackers={"hotjar": "no"}), 422, "trackers.hotjar.value"),
     ("an unknown source", body(source="import2"), 422, "source"),
+    ("a date of a decision that was made here", body(decided_at="2026-05-01T12:00:00Z"), 422, "decided_at"),
+    ("an imported date without an offset", body(source="import", decided_at="2026-05-01T12:00:00"), 422, "decided_at"),
+    ("an imported day", body(source="import", decided_at="2026-05-01"), 422, "decided_at"),
+    ("an imported day that is none", body(source="import", decided_at="2026-02-31T12:00:00Z"), 422, "decided_at"),
+    ("an imported number", body(source="import", decided_at=1_780_000_000), 422, "decided_at"),
+    ("an import from the future", body(source="import", decided_at="2099-01-01T00:00:00Z"), 422, "decided_at"),
+    ("an import that has ended", body(source="import", decided_at="2021-01-01T00:00:00Z"), 422, "decided_at"),
     ("a language that is not shown", body(language="de"), 422, "language"),
     ("a page instead of a page group", body(page_group="https://www.shop.example/x"), 422, "page_group"),
     ("gpc in words", body(gpc="1"), 422, "gpc"),
@@ -201,7 +239,7 @@ REFUSALS: list[tuple[str, Any, int, str]] = [
 ]
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("shop", "through_doors")
 class TestRefused:
     @pytest.mark.parametrize(
         ("sent", "status", "field"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
@@ -255,17 +293,6 @@ class TestRefused:
         assert post(body(), Host="evil.example", Origin="http://evil.example").status_code == 403
         assert post(body(), Host="localhost:8000", Origin="http://localhost:8000").status_code == 201
 
-    def test_a_body_that_was_cut_off_is_400(self, client: FlaskClient) -> None:
-        data = json.dumps(body()).encode()
-        answer = client.post(
-            "/v1/sites/shop/consents",
-            input_stream=io.BytesIO(data),
-            content_type="application/json",
-            environ_overrides={"CONTENT_LENGTH": str(len(data) + 9)},
-        )
-        assert answer.status_code == 400
-        assert stored() == 0
-
     def test_an_unknown_site_is_404(self, post: Post) -> None:
         assert post(body(), key="nobody").status_code == 404
         assert post(body(), key="No%20Site").status_code == 404
@@ -311,7 +338,7 @@ class TestRefused:
             ("version", 9),
             ("language", "de"),
             ("page_group", "/x"),
-            ("visitor", str(uuid.uuid4())),
+            ("visitor", "6f1c2f0e-58f3-4d5c-9f6a-0a1b2c3d4e5f"),
         ],
     )
     def test_a_bad_event_is_refused(self, client: FlaskClient, field: str, value: Any) -> None:
@@ -321,6 +348,20 @@ class TestRefused:
         assert answer.json is not None
         assert field in answer.json["fields"]
         assert tallies() == {}
+
+
+# At the ASGI door who cuts off a body is gone, and is told nothing: tests/test_fast_door.py.
+@pytest.mark.usefixtures("shop")
+def test_a_body_that_was_cut_off_is_400(client: FlaskClient) -> None:
+    data = json.dumps(body()).encode()
+    answer = client.post(
+        "/v1/sites/shop/consents",
+        input_stream=io.BytesIO(data),
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": str(len(data) + 9)},
+    )
+    assert answer.status_code == 400
+    assert stored() == 0
 
 
 @pytest.mark.usefixtures("shop")

@@ -115,6 +115,14 @@ FAULTS: list[tuple[str, Any, str]] = [
         changed(trackers=[{**OWN, "id": f"own-{n:036}", "hosts": []} for n in range(100)]),
         "trackers",
     ),
+    ("an unknown consent mode", changed(google_consent_mode="open"), "google_consent_mode"),
+    ("the advanced mode without a reason (J4)", changed(google_consent_mode="advanced"), "google_consent_mode_reason"),
+    ("a reason for the basic mode", changed(google_consent_mode_reason="x"), "google_consent_mode_reason"),
+    (
+        "the advanced mode without Google's trackers",
+        changed(google_consent_mode="advanced", google_consent_mode_reason="x", trackers=[{"id": "hotjar"}]),
+        "google_consent_mode",
+    ),
     ("a list", [], "definition"),
     ("a text", "shop", "definition"),
 ]
@@ -137,6 +145,13 @@ def test_what_is_left_out_has_a_default() -> None:
     assert full["release"] == "acknowledged"
     assert (full["consent_days"], full["refusal_days"], full["cookie_domain"]) == (180, 180, None)
     assert parse_definition(full) == full, "an export can be applied again"
+
+
+def test_the_consent_mode_is_in_a_definition_only_where_the_owner_put_it() -> None:
+    """Definitions that were applied before stay the same."""
+    assert "google_consent_mode" not in parse_definition(DEFINITION)
+    assert parse_definition(changed(google_consent_mode="basic"))["google_consent_mode"] == "basic"
+    assert sites.warnings(parse_definition(changed(google_consent_mode="basic"))) == []
 
 
 json_values = st.recursive(
@@ -237,6 +252,17 @@ class TestCommands:
         assert "published as version 1" in run("--publish", definition=DEFINITION).output
         assert "unchanged, stays version 1" in run("--publish", definition=DEFINITION).output
         assert "published as version 2" in run("--publish", definition=changed(name="Winkel")).output
+
+    def test_the_advanced_consent_mode_is_applied_with_a_warning(self, run: Callable[..., Any]) -> None:
+        """J4"""
+        mode = {"google_consent_mode": "advanced", "google_consent_mode_reason": "Conversions are modelled."}
+        done = run("--publish", definition=changed(**mode))
+        assert done.exit_code == 0
+        assert done.stderr.startswith("Warning: shop: google_consent_mode is advanced")
+        assert "(J4)" in done.stderr
+        assert "Warning" not in done.stdout
+        assert json.loads(run("export", "shop").stdout).items() >= mode.items()
+        assert run(definition=DEFINITION).stderr == ""
 
     def test_export_is_what_apply_takes(self, run: Callable[..., Any]) -> None:
         run(definition=DEFINITION)

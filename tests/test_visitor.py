@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from consent import versions
+from consent.lifetimes import in_words
 from consent.receipts import Keyring, Receipt
-from consent.views.lifetimes import in_words
 from tests.conftest import KEY
 from tests.shop import body
 
@@ -31,6 +32,7 @@ def show(client: FlaskClient, token: str, path: str = "", method: str = "GET", *
     return client.open(f"/v1/sites/shop/me{path}", method=method, headers={"Poort-Receipt": token, **headers})
 
 
+@pytest.mark.usefixtures("shop", "through_doors")
 class TestMe:
     def test_a_visitor_sees_everything_they_said_oldest_first(
         self, client: FlaskClient, visitor: dict[str, Any]
@@ -88,6 +90,15 @@ class TestMe:
             "marketing",
         }
 
+    def test_an_imported_decision_is_exported_with_its_own_date(self, client: FlaskClient, post: Post) -> None:
+        moment = (datetime.now(UTC) - timedelta(days=30)).replace(microsecond=0)
+        sent = body("accept_all", source="import", decided_at=moment.isoformat())
+        receipt = post(sent).json["receipt"]
+        graph = show(client, receipt, "/export").get_json(force=True)["@graph"]
+        until = (moment + timedelta(days=180)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert graph[0]["dpv:isIndicatedAtTime"]["@value"] == moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        assert graph[0]["dpv:hasDuration"]["poort:until"] == until
+
     def test_erasing_is_for_good_and_for_this_visitor_alone(
         self, client: FlaskClient, visitor: dict[str, Any], post: Post
     ) -> None:
@@ -122,6 +133,7 @@ class TestMe:
         assert client.get("/v1/sites/nobody/me").status_code == 404
 
 
+@pytest.mark.usefixtures("through_doors")
 class TestDeclaration:
     def test_json_names_every_tracker_with_what_the_law_asks(self, client: FlaskClient, shop: versions.Version) -> None:
         """C2: vendor, purpose, cookies, lifetimes, role; C4: transfer"""
@@ -158,6 +170,23 @@ class TestDeclaration:
 
     def test_an_unknown_site_is_404(self, client: FlaskClient, app: Flask) -> None:
         assert client.get("/v1/sites/nobody/declaration").status_code == 404
+
+    @pytest.mark.parametrize(("language", "said"), [("nl", "voordat je kiest"), ("en", "before you choose")])
+    def test_the_advanced_consent_mode_is_declared_with_its_reason(
+        self, client: FlaskClient, define: Callable[..., versions.Version], language: str, said: str
+    ) -> None:
+        """J4: visitors are told what the owner chose, and nothing where the owner did not."""
+        path = f"/v1/sites/shop/declaration?lang={language}"
+        define()
+        assert "google-consent-mode" not in client.get(path, headers={"Accept": "text/html"}).text
+        assert "google_consent_mode" not in client.get(path, headers={"Accept": "application/json"}).text
+        define(google_consent_mode="advanced", google_consent_mode_reason="Conversions are <modelled>.")
+        page = client.get(path, headers={"Accept": "text/html"}).text
+        assert said in page
+        assert "Conversions are &lt;modelled&gt;." in page
+        answer = client.get(path, headers={"Accept": "application/json"}).json
+        assert answer is not None
+        assert answer["google_consent_mode"] == "advanced"
         assert client.get("/me/nobody").status_code == 404
 
 

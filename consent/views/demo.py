@@ -10,10 +10,11 @@ from flask import Blueprint, Response, current_app, g, make_response, render_tem
 from flask.typing import ResponseReturnValue
 
 from consent.demo import KEY, SHOP, stand_in
+from consent.hot import Hot
 from consent.sites import NotFound
-from consent.versions import Published
+from consent.versions import Published, settled
 from consent.views import headers, language
-from consent.views.door import call_of
+from consent.views.door import call_of, waited
 from consent.views.errors import response
 
 STATIC = Path(__file__).resolve().parents[2] / "static" / "demo"
@@ -59,7 +60,8 @@ def start() -> ResponseReturnValue:
 
 def published() -> Published:
     """The shop's current version; raises NotFound when nobody loaded the demo."""
-    found: Published | None = current_app.extensions["poort"].publications.current(KEY)
+    hot: Hot = current_app.extensions["poort"]
+    found = settled(lambda: hot.publications.current(KEY))
     if found is None:
         raise NotFound("The demo is not loaded; run `flask demo load`.")
     return found
@@ -77,7 +79,10 @@ def shop() -> ResponseReturnValue:
 def gate_with_gpc() -> ResponseReturnValue:
     """The gate's answer to a browser that sends `Sec-GPC: 1`: a page that plays one can not add that header."""
     asked = {"PATH_INFO": f"/v1/sites/{KEY}/gate", "QUERY_STRING": "", "HTTP_SEC_GPC": "1"}
-    return response(current_app.extensions["poort"].answer(call_of({**request.environ, **asked})))
+    found = waited(current_app.extensions["poort"].answer(call_of({**request.environ, **asked})))
+    if found is None:
+        raise NotFound("The gate has moved.")
+    return response(found)
 
 
 @views.get("/stand-in/<tracker>.<kind>")

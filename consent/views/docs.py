@@ -1,4 +1,4 @@
-"""The API described: `/openapi.json` for programs and `/docs` for people, both from the code."""
+"""The API described: `/openapi.json` for programs and `/docs` for people, both from the code. And the trackers."""
 
 import json
 import shlex
@@ -8,7 +8,9 @@ from flask import Blueprint, Flask, Response, current_app, render_template
 from flask_babel import force_locale
 
 from consent import openapi
-from consent.hot import reply
+from consent.answers import reply
+from consent.catalogue import CATALOGUE, marks
+from consent.gate import CATEGORIES
 from consent.views.errors import response
 
 views = Blueprint("docs", __name__)
@@ -52,6 +54,18 @@ def page() -> Response:
         answer = Response(render_template(
             "docs/page.html", language="en", languages=(), groups=_grouped(calls), info=found["info"],
             schemas=found["components"]["schemas"], reference=_reference))
+    answer.headers["Cache-Control"] = "public, max-age=300"
+    return answer
+
+
+@views.get("/docs/trackers")
+def trackers() -> Response:
+    """The trackers that this Poort knows, to read."""
+    groups = {name: [row for row in CATALOGUE.values() if row["category"] == name] for name in CATEGORIES}
+    with force_locale("en"):
+        answer = Response(render_template(
+            "docs/trackers.html", language="en", languages=(), marks=marks,
+            groups={name: rows for name, rows in groups.items() if rows}))
     answer.headers["Cache-Control"] = "public, max-age=300"
     return answer
 

@@ -6,60 +6,79 @@ It stands before Flask because Flask's own request, sign-in and session cost mor
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from consent.hot import Answer, Call, Hot, error
+from consent.answers import PATIENCE, Answer, Call, Later, error
+from consent.hot import Hot
 from consent.records import LARGEST
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+Seen = Callable[[Call, int, float], None]
 
 log = logging.getLogger("poort.door")
 
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
-def call_of(environ: dict[str, Any]) -> Call:
+def call_of(environ: dict[str, Any], proxies: int = 0) -> Call:
     """The plain values of a WSGI request."""
-    get = environ.get
     return Call(
-        environ["REQUEST_METHOD"], get("PATH_INFO", ""), get("QUERY_STRING", ""), get("HTTP_ORIGIN"),
-        f"{environ['wsgi.url_scheme']}://{get('HTTP_HOST', '')}", get("HTTP_POORT_RECEIPT"), get("HTTP_COOKIE"),
-        get("HTTP_SEC_GPC"), get("HTTP_USER_AGENT", ""), get("REMOTE_ADDR", ""), get("HTTP_IF_NONE_MATCH"),
-        get("HTTP_ACCEPT_ENCODING", ""), get("CONTENT_TYPE", ""), _length(get("CONTENT_LENGTH")),
-        lambda: _body(environ),
+        environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", ""),
+        partial(_header, environ), environ.get("REMOTE_ADDR", ""), environ["wsgi.url_scheme"], proxies,
+        partial(_body, environ),
     )
 
 
-def _length(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+def _header(environ: dict[str, Any], name: str) -> str | None:
+    named = name.upper().replace("-", "_")
+    found: str | None = environ.get(named if name in ("content-type", "content-length") else f"HTTP_{named}")
+    return found
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    body: bytes = environ["wsgi.input"].read(min(_length(environ.get("CONTENT_LENGTH")) or 0, LARGEST))
+    body: bytes = environ["wsgi.input"].read(min(int(environ["CONTENT_LENGTH"]), LARGEST))
     return body
+
+
+def waited(found: Answer | Later | None) -> Answer | None:
+    """The answer, waited for in this thread."""
+    while isinstance(found, Later):
+        with suppress(Exception):  # what went wrong is told by `resume`
+            found.future.result(PATIENCE)
+        found = found.resume()
+    return found
+
+
+def failed(call: Call) -> Answer:
+    """A fault of ours: answered in the contract's shape, and logged without the request."""
+    log.exception("A request failed", extra={"route": call.route})
+    return error(500, "internal_server_error", "The request can not be answered.")
 
 
 class Door:
     """The WSGI application that asks `hot` first, and `rest` for what is not its."""
 
-    def __init__(self, hot: Hot, rest: WsgiApp, seen: Callable[[str, int, float], None]) -> None:
+    def __init__(self, hot: Hot, rest: WsgiApp, seen: Seen, proxies: int = 0) -> None:
         self._hot = hot
         self._rest = rest
         self._seen = seen
+        self._proxies = proxies
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
-        call = call_of(environ)
+        call = call_of(environ, self._proxies)
         try:
-            answer = self._hot.answer(call)
-        except Exception:  # ours: answered in the contract's shape, and logged without the request
-            log.exception("A request failed", extra={"route": call.route})
-            answer = error(500, "internal_server_error", "The request can not be answered.")
+            answer = waited(self._hot.answer(call))
+        except Exception:
+            answer = failed(call)
         if answer is None:
+            environ["poort.started"] = started
             return self._rest(environ, start_response)
-        self._seen(call.route, answer.status, time.perf_counter() - started)
+        self._seen(call, answer.status, time.perf_counter() - started)
         return respond(answer, call.method, start_response)
 
 

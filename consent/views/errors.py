@@ -8,7 +8,8 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from consent.hot import Answer, error
+from consent.answers import Answer, error
+from consent.hot import answer_of
 from consent.records import Refused
 from consent.reports import mark
 from consent.sites import NotFound
@@ -44,7 +45,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Refused)
     def refused(fault: Refused) -> Response:
-        return _answer(error(fault.status, fault.code, fault.message, fault.faults))
+        return _answer(answer_of(fault))
 
     @app.errorhandler(NotFound)
     def not_found(fault: NotFound) -> Response:

@@ -1,6 +1,7 @@
 """What keeps Poort running: health, readiness, metrics, and the notice that it honours GPC."""
 
 import hmac
+import time
 from functools import cache
 from typing import Any
 
@@ -12,9 +13,13 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent import metrics
+from consent.access import AccessLog
 from consent.addresses import is_local
+from consent.answers import Call, error
+from consent.config import Settings
 from consent.db import db
-from consent.hot import error
+from consent.hot import Hot
+from consent.views.door import Seen
 from consent.views.errors import response
 
 views = Blueprint("ops", __name__)
@@ -23,25 +28,34 @@ views = Blueprint("ops", __name__)
 _FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 
 
-def seen(route: str, status: int, seconds: float) -> None:
-    """Count an answer of the hot calls."""
-    metrics.answered(route, status)
-    if route == "consents":
-        metrics.CONSENT_SECONDS.observe(seconds)
+PATIENCE = 1.0  # seconds; a database that hangs would hold the thread that asks how it is
 
 
-def watch(app: Flask) -> None:
-    """Count Flask's answers, and log its failures without the request: Flask's own line holds the path."""
+def watch(app: Flask, settings: Settings) -> Seen:
+    """Count and log every answer; returns what the doors call for theirs. Flask's own log lines hold the path."""
+    access = AccessLog() if settings.access_log else None
+
+    def seen(call: Call, status: int, seconds: float) -> None:
+        metrics.answered(call.route, status)
+        if call.route == "consents":
+            metrics.CONSENT_SECONDS.observe(seconds)
+        if access is not None:
+            access.add(call.method, call.route, status, seconds)
 
     @app.after_request
     def count(answer: Response) -> Response:
-        metrics.answered(request.endpoint or "unmatched", answer.status_code)
+        route = request.endpoint or "unmatched"
+        metrics.answered(route, answer.status_code)
+        if access is not None:
+            seconds = time.perf_counter() - request.environ["poort.started"]
+            access.add(request.method, route, answer.status_code, seconds)
         return answer
 
     def log_exception(exc_info: Any) -> None:
         app.logger.error("A request failed", exc_info=exc_info[1], extra={"route": request.endpoint})
 
     app.log_exception = log_exception  # type: ignore[method-assign]  # Flask's documented hook
+    return seen
 
 
 @views.get("/healthz")
@@ -53,6 +67,9 @@ def health() -> ResponseReturnValue:
 @views.get("/readyz")
 def ready() -> ResponseReturnValue:
     """The database answers, and its tables are those of this release."""
+    hot: Hot = current_app.extensions["poort"]
+    if not hot.publications.reaches(PATIENCE):
+        return _not_ready("database", "The database does not answer; script and gate go on with what is known.")
     try:
         found = MigrationContext.configure(db.session.connection()).get_current_revision()
     except SQLAlchemyError:

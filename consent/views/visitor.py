@@ -5,17 +5,19 @@ The receipt is the key: it comes in the header `Poort-Receipt` or the cookie `po
 
 import re
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
 from flask_babel import force_locale, format_date
 
-from consent import banners, exports, records
+from consent import banners, erasure, exports, outcomes, records
+from consent.answers import NO_STORE, Answer, reply
 from consent.db import writing
-from consent.hot import NO_STORE, Answer, Hot, reply
+from consent.hot import Hot
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
-from consent.versions import Published
+from consent.versions import Published, Unavailable, settled
 from consent.views.door import call_of
 from consent.views.errors import response
 from consent.views.language import preferred
@@ -30,21 +32,36 @@ def _hot() -> Hot:
     return hot
 
 
+def _published(site: str) -> Published:
+    """The site's current version; raises Refused or Unavailable."""
+    return settled(lambda: _hot().published(site))
+
+
+def _numbered(site: str, number: int) -> Published | None:
+    return settled(lambda: _hot().publications.get(site, number))
+
+
 @views.after_request
 def share(answer: Response) -> Response:
     """Let the site's own origins read what is asked for a site (threat 5)."""
     site = (request.view_args or {}).get("site")
     if site and request.path.startswith("/v1/"):
-        for name, value in _hot().cors(site, call_of(request.environ)):
+        try:
+            shared = settled(lambda: _hot().cors(site, call_of(request.environ)))
+        except Unavailable:  # nor can the site's pages be known
+            shared = []
+        for name, value in shared:
             answer.headers.add(name, value)
     return answer
 
 
 @views.route("/v1/sites/<site>/me", methods=["OPTIONS"])
 @views.route("/v1/sites/<site>/me/export", methods=["OPTIONS"])
+@views.route("/v1/sites/<site>/outcomes", methods=["OPTIONS"])
 def preflight(site: str) -> Response:
     """A browser asks whether a page may call."""
-    found = _hot().preflight(call_of(request.environ), ["GET", "DELETE"])
+    methods = ["POST"] if request.path.endswith("/outcomes") else ["GET", "DELETE"]
+    found = settled(lambda: _hot().preflight(call_of(request.environ), methods))
     # `share` adds who may read; here only how they may ask.
     how = [
         header
@@ -56,30 +73,41 @@ def preflight(site: str) -> Response:
 
 def _visitor(site: str) -> tuple[Receipt, list[dict[str, Any]]]:
     """Who holds the receipt, and their records; raises Refused."""
-    _hot().published(site)
-    if not _hot().is_own(site, call_of(request.environ)):
+    _published(site)
+    if not settled(lambda: _hot().is_own(site, call_of(request.environ))):
         raise Refused(403, "foreign_origin", "A visitor's records are shown on the site's own pages only.")
     shown = read_all(_hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
     receipt = next((found for found in shown if found and found.site == site), None)
     rows = records.history(site, uuid.UUID(receipt.visitor)) if receipt else []
     if receipt is None or not rows:
-        raise Refused(
-            401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt."
-        )
+        raise _no_receipt()
     return receipt, rows
 
 
+def _no_receipt() -> Refused:
+    return Refused(401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt.")
+
+
 def _versions(site: str, rows: list[dict[str, Any]]) -> dict[int, Published]:
-    found = {number: _hot().publications.get(site, number) for number in {row["version"] for row in rows}}
+    numbers = {row["version"] for row in rows}
+    found = {number: _numbered(site, number) for number in numbers}
     return {number: version for number, version in found.items() if version is not None}
 
 
 @views.get("/v1/sites/<site>/me")
 def me(site: str) -> Response:
-    """This visitor's records, oldest first, and each version that they were shown."""
+    """This visitor's records, oldest first, what became of each, and each version that they were shown."""
     receipt, rows = _visitor(site)
     versions = _versions(site, rows)
-    shown = [{**records.as_json(row), "version_shown": _summary(versions[row["version"]])} for row in rows]
+    trails = outcomes.trails(site, uuid.UUID(receipt.visitor))
+    shown = [
+        {
+            **records.as_json(row),
+            "trail": trails.get(row["id"], []),
+            "version_shown": _summary(versions[row["version"]]),
+        }
+        for row in rows
+    ]
     full = {str(number): _version(version) for number, version in versions.items()}
     return response(reply(200, {"visitor": receipt.visitor, "records": shown, "versions": full}))
 
@@ -87,8 +115,9 @@ def me(site: str) -> Response:
 @views.get("/v1/sites/<site>/me/export")
 def export(site: str) -> Response:
     """The same to keep: consent receipts after ISO/IEC TS 27560 in JSON-LD (G4, M1)."""
-    _, rows = _visitor(site)
-    answer = reply(200, exports.document(rows, _versions(site, rows)))
+    receipt, rows = _visitor(site)
+    trails = outcomes.trails(site, uuid.UUID(receipt.visitor))
+    answer = reply(200, exports.document(rows, _versions(site, rows), trails))
     headers = [
         ("Content-Type", "application/ld+json"),
         NO_STORE,
@@ -99,11 +128,36 @@ def export(site: str) -> Response:
 
 @views.delete("/v1/sites/<site>/me")
 def erase(site: str) -> Response:
-    """Erase this visitor's records (G5); the anonymous counts stay."""
+    """Erase this visitor's records and what became of them (G5); the anonymous counts stay."""
     receipt, _ = _visitor(site)
+    version = _published(site)
     with writing():
-        records.erase(site, uuid.UUID(receipt.visitor))
+        erasure.erase(site, uuid.UUID(receipt.visitor), version.gate, datetime.now(UTC))
     return response(Answer(204, [NO_STORE], b""))
+
+
+@views.post("/v1/sites/<site>/outcomes")
+def report(site: str) -> Response:
+    """What the page did after a decision, per tracker, for the trail of its record; the first report counts."""
+    call = call_of(request.environ)
+    data = records.load(outcomes.REPORT, settled(lambda: _hot().accept(call, site)))
+    receipt = _receipt(site, str(data["record"]))
+    version = _numbered(site, receipt.version)
+    if version is None:
+        raise _no_receipt()
+    outcomes.check(data, version)
+    with writing():
+        outcomes.report(site, receipt, data, datetime.now(UTC))
+    return response(Answer(204, [NO_STORE], b""))
+
+
+def _receipt(site: str, record: str) -> Receipt:
+    """The receipt that is shown for this site, of two the one of the record; raises Refused without one."""
+    shown = read_all(_hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
+    own = [receipt for receipt in shown if receipt and receipt.site == site]
+    if not own:
+        raise _no_receipt()
+    return next((receipt for receipt in own if receipt.record == record), own[0])
 
 
 def _summary(version: Published) -> dict[str, Any]:
@@ -129,7 +183,7 @@ def _version(version: Published) -> dict[str, Any]:
 @views.get("/v1/sites/<site>/versions/<number>")
 def version(site: str, number: str) -> Response:
     """The frozen snapshot, its digest (SHA-256 over the snapshot's RFC 8785 JSON) and when it was published."""
-    found = _hot().publications.get(site, int(number)) if re.fullmatch("[1-9][0-9]{0,8}", number) else None
+    found = _numbered(site, int(number)) if re.fullmatch("[1-9][0-9]{0,8}", number) else None
     if found is None:
         raise Refused(404, "unknown_version", "This site has no such version.")
     return response(
@@ -153,7 +207,7 @@ def _language(version: Published) -> str:
 @views.get("/v1/sites/<site>/declaration")
 def declaration(site: str) -> Response:
     """The cookie declaration from the current version: HTML, or JSON for who accepts that (C2 to C4)."""
-    found = _hot().published(site)
+    found = _published(site)
     language = _language(found)
     shown = banners.config(found, language)
     if request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html") == "application/json":
@@ -172,7 +226,10 @@ def declaration(site: str) -> Response:
                         "controller",
                         "categories",
                         "trackers",
+                        "google_consent_mode",
+                        "google_consent_mode_reason",
                     )
+                    if name in shown
                 },
             )
         )
@@ -186,7 +243,7 @@ def declaration(site: str) -> Response:
 @views.get("/me/<site>")
 def page(site: str) -> Response:
     """The visitor's own page; its script shows what the receipt in the address's fragment or in the cookie gives."""
-    found = _hot().published(site)
+    found = _published(site)
     return _page("visitor/me.html", found, _language(found))
 
 

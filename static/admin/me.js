@@ -26,10 +26,20 @@
     return single(false).length ? `${text}, ${word("except")} ${single(false).join(", ")}` : text;
   }
 
+  const results = (names) => names.map(word).join(", ");
+
+  /** What the page reported tracker by tracker; the site's own systems are told of all of them at once. */
+  function trail({ source, trackers }) {
+    if (source === "webhook") return [`${word("webhook")}: ${results([...new Set(Object.values(trackers).flat())])}`];
+    return Object.entries(trackers).map(([id, done]) => `${word(`tracker-${id}`)}: ${results(done)}`);
+  }
+
+  const steps = (record) => record.trail.flatMap(trail).join("; ");
+
   function row(record) {
     const line = document.createElement("tr");
     const moment = new Date(record.recorded_at).toLocaleString(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
-    line.append(cell(moment, "th"), cell(word(record.action)), cell(allowed(record)), cell(record.version), cell(record.id));
+    line.append(cell(moment, "th"), cell(word(record.action)), cell(allowed(record)), cell(steps(record)), cell(record.version), cell(record.id));
     line.firstChild.scope = "row";
     return line;
   }

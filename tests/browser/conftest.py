@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,24 @@ ARGUMENTS = [
 NewVisitor = Callable[..., Visitor]
 
 
+def chromium(windows: bool = False) -> str:
+    """Debian's Chromium; where it is there without the windows around it, because that asks a third of the work."""
+    found = None if windows else shutil.which("chromium-headless-shell")
+    found = found or shutil.which("chromium")
+    if found is None:
+        pytest.fail("The browser tests need Chromium: install it with `apt-get install chromium`.")
+    return found
+
+
+@contextmanager
+def started(engine: Playwright, internet: Internet, program: str) -> Iterator[Browser]:
+    """A browser that takes this internet for the whole of it."""
+    rules = f"--host-resolver-rules=MAP * 127.0.0.1:{internet.port}"
+    browser = engine.chromium.launch(executable_path=program, args=[*ARGUMENTS, rules])
+    yield browser
+    browser.close()
+
+
 # Package scope, not session: Playwright keeps an event loop running in this thread, and other tests may want their own.
 @pytest.fixture(scope="package")
 def engine() -> Iterator[Playwright]:
@@ -36,10 +56,19 @@ def engine() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="package")
-def poort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poort]:
-    """A real gunicorn on a fresh database, with the examples applied and published by the real commands."""
-    with running(tmp_path_factory.mktemp("poort")) as server:
-        yield server
+def poorts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Poort]]:
+    """A real gunicorn for a door, on a fresh database, with the examples applied and published by the real commands.
+
+    Kept until the end: in a parallel run a worker goes from one door to the other and back with every file.
+    """
+    with ExitStack() as stack:
+        yield cache(lambda door: stack.enter_context(running(tmp_path_factory.mktemp("poort"), door)))
+
+
+@pytest.fixture(scope="package")
+def poort(poorts: Callable[[str], Poort], door: str) -> Poort:
+    """The server behind the consent hosts, once for each door."""
+    return poorts(door)
 
 
 @pytest.fixture(scope="package")
@@ -64,13 +93,8 @@ def net(internet: Internet, poort: Poort) -> Internet:
 
 @pytest.fixture(scope="package")
 def browser(engine: Playwright, whole_internet: Internet) -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.fail("The browser tests need Chromium: install it with `apt-get install chromium`.")
-    rules = f"--host-resolver-rules=MAP * 127.0.0.1:{whole_internet.port}"
-    browser = engine.chromium.launch(executable_path=executable, args=[*ARGUMENTS, rules])
-    yield browser
-    browser.close()
+    with started(engine, whole_internet, chromium()) as browser:
+        yield browser
 
 
 @pytest.fixture

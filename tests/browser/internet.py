@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from tests.browser import trackers
+from tests.browser import acts, trackers
 
 CONSENT_HOST = re.compile(r"consent\.[a-z0-9.-]+\.example")
 # The user agent of a test's browser ends in this: what a closing page of the test before still sends is not ours.
@@ -129,7 +129,8 @@ class Internet:
     def fault(
         self, kind: str, path: str = "/", seconds: float = 0.0, methods: tuple[str, ...] = Fault.methods
     ) -> Iterator[None]:
-        """`down`, `slow` (with seconds), `500`, or `lost` (done, but its answer never arrives), within the block."""
+        """Within the block: `down`, `slow` (with seconds), `500`, `lost` (done, but its answer never arrives),
+        `truncated` (the second half is missing) or `wrong type` (as plain text, and nothing else)."""
         fault = Fault(kind, path, seconds, methods)
         self._faults.append(fault)
         try:
@@ -211,7 +212,7 @@ class Internet:
                 self._log.append(request)
                 writer.write(render(request, await self._answer(request)))
                 await writer.drain()
-        except (ConnectionDropped, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (ConnectionDropped, ConnectionError, asyncio.CancelledError, asyncio.IncompleteReadError, ssl.SSLError):
             writer.transport.abort()
         finally:
             self._conversations.discard(task)
@@ -236,10 +237,23 @@ class Internet:
             )
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
+        if fault and fault.kind == "truncated":
+            request.headers.pop("accept-encoding", None)  # half of a compressed script would be none at all
         answer = await pass_on(request, self.poort)
         if fault and fault.kind == "lost":
             raise ConnectionDropped
-        return answer
+        return spoiled(answer, fault.kind) if fault else answer
+
+
+def spoiled(answer: Answer, kind: str) -> Answer:
+    """What arrives of an answer under the faults that let one arrive."""
+    if kind == "truncated":
+        return Answer(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+    if kind == "wrong type":
+        kept = [(name, value) for name, value in answer.headers if name.lower() != "content-type"]
+        typed = [*kept, ("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff")]
+        return Answer(answer.status, answer.body, typed)
+    return answer
 
 
 def certificate() -> ssl.SSLContext:
@@ -252,7 +266,7 @@ def certificate() -> ssl.SSLContext:
 
 def foreign(request: Request) -> Answer:
     """A tracker's well-known address, or a host that the test has nothing on."""
-    known = trackers.answer(request.host, request.path)
+    known = acts.answer(request.host, request.path)
     if known is None:
         return text_answer("Not here.", "text/plain", status=404)
     headers = {

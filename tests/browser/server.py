@@ -33,8 +33,8 @@ class Poort(Server):
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Poort]:
-    poort = Poort(sqlite(folder), WEB_CONCURRENCY=1, POORT_PROXIES=1)
+def running(folder: Path, door: str) -> Iterator[Poort]:
+    poort = Poort(sqlite(folder), door=door, WEB_CONCURRENCY=1, POORT_PROXIES=1)
     with poort:
         poort.publish(*definitions().values(), *sites.ALL)
         yield poort

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from consent.catalogue import CATALOGUE
+from tests.browser import trackers
+
 OWN_STATS = {
     "id": "own-stats",
     "name": "Own statistics",
@@ -46,7 +49,23 @@ OTHER = site("other-test")
 OVERTAKEN = site("overtaken")
 MARKUP_NAME = "<img src=x onerror=hacked=1></script>{reopen}"
 MARKUP = site("markup", controller={**SHOP["controller"], "name": MARKUP_NAME})
-ALL = (SHOP, HOST_ONLY, IMMEDIATE, CHILDREN, ENGLISH, RENEWED, OTHER, OVERTAKEN, MARKUP)
+# What came from another platform: one tracker more, which the others know by another name.
+SWITCHED = site("switched", trackers=[{"id": "ga4"}, *SHOP["trackers"]])
+SWITCHED_AT_ONCE = site("switched-at-once", trackers=SWITCHED["trackers"], release="immediate")
+SIGNALS = site("signals", trackers=[{"id": id} for id, row in CATALOGUE.items() if row["signal"]])
+ADVANCED = site(
+    "advanced",
+    trackers=[{"id": "ga4"}, {"id": "gads"}],
+    google_consent_mode="advanced",
+    google_consent_mode_reason="Conversions are modelled.",
+)
+# All trackers on one site, in its second version; marketing came with that one.
+EVERYTHING = site("everything", trackers=[{"id": row.id} for row in trackers.ALL])
+BEFORE = site("everything", trackers=[{"id": row.id} for row in trackers.ALL if row.category != "marketing"])
+ALL = (
+    SHOP, HOST_ONLY, IMMEDIATE, CHILDREN, ENGLISH, RENEWED, OTHER, OVERTAKEN, MARKUP, SWITCHED, SWITCHED_AT_ONCE,
+    SIGNALS, ADVANCED, BEFORE, EVERYTHING,
+)
 
 
 def home(key: str) -> str:

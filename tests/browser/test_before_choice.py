@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Playwright, expect
 
 from tests.browser import pages, trackers
-from tests.browser.conftest import NewVisitor
+from tests.browser.conftest import NewVisitor, chromium, started
 from tests.browser.internet import Internet
 from tests.browser.visitor import Visitor
+
+
+@pytest.fixture(scope="module")
+def browser(engine: Playwright, whole_internet: Internet) -> Iterator[Browser]:
+    """The first promise is kept in the whole Chromium, with its windows, as well."""
+    with started(engine, whole_internet, chromium(windows=True)) as browser:
+        yield browser
+
 
 STORES = """async () => [Object.keys(localStorage), Object.keys(sessionStorage), document.cookie,
   (await indexedDB.databases()).map(base => base.name), await caches.keys()]"""

@@ -49,10 +49,10 @@ def signed(**differs: Any) -> str:
     return Keyring([SECRET]).issue(from_claims(receipt(**differs)))
 
 
-def forged() -> str:
+def forged(**differs: Any) -> str:
     """A real refusal whose readable half somebody rewrote into a grant."""
-    body = base64.urlsafe_b64encode(json.dumps(receipt(), separators=(",", ":")).encode()).decode().rstrip("=")
-    return body + "." + signed(a="necessary_only", c=[]).split(".", 1)[1]
+    body = base64.urlsafe_b64encode(json.dumps(receipt(**differs), separators=(",", ":")).encode()).decode().rstrip("=")
+    return body + "." + signed(**{**differs, "a": "necessary_only", "c": []}).split(".", 1)[1]
 
 
 WORTHLESS: dict[str, Callable[[], str]] = {

@@ -6,13 +6,13 @@ The requests are counted by the browser's driver, from outside the page; the pan
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect
 
+from tests.browser.conftest import chromium as chromium_path
 from tests.browser.test_axe import RUN, TAGS
 from tests.servers import Server, sqlite
 
@@ -27,17 +27,17 @@ ARGUMENTS = ["--no-sandbox", "--disable-background-networking", ONLY_US]
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def demo(door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Poort with the demo, made by the commands of `make run`."""
     folder = tmp_path_factory.mktemp("demo")
-    with Server(sqlite(folder), POORT_DEMO="on") as poort:
+    with Server(sqlite(folder), door=door, POORT_DEMO="on") as poort:
         poort.flask("demo", "load", "--login", str(folder / "demo-login"))
         yield f"http://127.0.0.1:{poort.port}"
 
 
 @pytest.fixture(scope="module")
 def chromium(engine: Playwright) -> Iterator[Browser]:
-    browser = engine.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+    browser = engine.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
     yield browser
     browser.close()
 

@@ -10,6 +10,7 @@ from tests.browser import pages
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
 from tests.browser.measure import contrast, in_window, look
+from tests.browser.one_door import door as door
 from tests.browser.server import Poort
 from tests.browser.visitor import Visitor
 

@@ -8,6 +8,7 @@ from tests.browser import pages
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
 from tests.browser.measure import SEEN
+from tests.browser.one_door import door as door
 from tests.browser.visitor import Visitor
 
 HERE = "(node => node && (node.dataset.poort || node.id || node.tagName))(document.activeElement)"

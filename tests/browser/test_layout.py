@@ -8,6 +8,7 @@ from tests.browser import pages
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
 from tests.browser.measure import SEEN, contrast, in_window, look, overflow, reachable
+from tests.browser.one_door import door as door
 from tests.browser.visitor import Visitor
 
 FIRST = ("accept-all", "necessary-only", "preferences")

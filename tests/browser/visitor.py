@@ -99,10 +99,11 @@ class Visitor:
 
     def asks_exactly(self, expected: set[str]) -> None:
         """The trackers asked for since the log was emptied are these, now and after a while."""
-        wait_until(lambda: self.internet.trackers() >= expected)
+        wait_until(lambda: self.internet.trackers() >= expected, 20)
         # That something did not happen takes longer to see.
         self.quiet(0.3 if expected else 0.6)
-        assert self.internet.trackers() == expected
+        found = self.internet.trackers()
+        assert found == expected, f"too many: {sorted(found - expected)}, missing: {sorted(expected - found)}"
 
     # -- the banner ---------------------------------------------------------------------------------------------------
 
@@ -114,12 +115,16 @@ class Visitor:
         return self.control("banner")
 
     def accept_all(self) -> None:
-        self.control("accept-all").first.click()
-        self.stored()
+        self._answer("accept-all")
 
     def only_necessary(self) -> None:
-        self.control("necessary-only").first.click()
-        self.stored()
+        self._answer("necessary-only")
+
+    def _answer(self, control: str, action: str | None = None) -> None:
+        """Click, and wait for the receipt of this answer: an earlier one may be there already."""
+        before = self.token
+        self.control(control).first.click()
+        self.stored(action, before)
 
     def preferences(self) -> None:
         self.control("preferences").click()
@@ -144,8 +149,7 @@ class Visitor:
         )
 
     def save(self) -> None:
-        self.control("save").click()
-        self.stored()
+        self._answer("save")
 
     def choose(self, *names: str) -> None:
         """Open the second layer, turn these switches on and save."""
@@ -156,15 +160,14 @@ class Visitor:
 
     def withdraw(self) -> None:
         self.reopen()
-        self.control("withdraw").click()
-        self.stored("withdraw")
+        self._answer("withdraw", "withdraw")
 
-    def stored(self, action: str | None = None) -> None:
-        """Wait until the answer of the server has become the receipt cookie."""
+    def stored(self, action: str | None = None, before: str | None = None) -> None:
+        """Wait until the answer of the server has become the receipt cookie, another one than `before`."""
 
         def arrived() -> bool:
-            receipt = self.receipt
-            return bool(receipt) and action in (None, receipt["a"])  # type: ignore[index]
+            token = self.token
+            return token not in (None, before) and action in (None, read(str(token))["a"])
 
         assert wait_until(arrived), "no receipt came"
 
@@ -177,7 +180,8 @@ class Visitor:
 
     @property
     def token(self) -> str | None:
-        found = [cookie["value"] for cookie in self.context.cookies() if cookie["name"] == "poort"]
+        """The receipt that the page at hand has."""
+        found = [cookie["value"] for cookie in self.context.cookies(self.page.url) if cookie["name"] == "poort"]
         return found[0] if found else None
 
     @property

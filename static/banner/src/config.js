@@ -1,10 +1,11 @@
 // What the script knows of the site: the version that the server baked in, or fetches; and the words in the page's language.
 
-const { src, dataset: data } = document.currentScript;
-const endpoint = data.endpoint || new URL(src).origin;
+const { src, dataset: data, nonce } = document.currentScript;
+export { data, nonce };
+export const endpoint = data.endpoint || new URL(src).origin;
 
 // The build passes what the server writes into the script: the site's config, or null. Then nothing is known, so nothing allowed, till it came.
-export let config = POORT_CONFIG || { trackers: [], categories: [], signals: {} };
+export let config = POORT_CONFIG || { trackers: [], categories: [] };
 
 // No cookies travel, and a server that hangs counts as one that is down.
 export const call = (path, options) => fetch(`${endpoint}/v1/sites/${config.site || data.site}/${path}`,
@@ -13,13 +14,11 @@ export const call = (path, options) => fetch(`${endpoint}/v1/sites/${config.site
 // As text, so that no preflight is needed; it goes on when the page is left.
 export const post = (path, body) => call(path, { method: "POST", body: JSON.stringify(body), keepalive: true });
 
-// B12: in the page's language when the site has it, else in the site's own; never half of each.
+// B12: in the page's language when the site has it, else in the site's own; never half of each. What is baked in of another
+// language is what every page may need; the rest comes before anything is asked in it.
 const translate = (language) => {
-  const other = config.others?.[language];
-  if (!other) return;
-  Object.assign(config, { language, texts: other.texts });
-  for (const one of config.categories) Object.assign(one, other.categories[one.id]);
-  for (const one of config.trackers) one.purpose = other.trackers[one.id];
+  const texts = config.others?.[language];
+  if (texts) Object.assign(config, { language, texts, native: { language: config.language, texts: config.texts } });
 };
 
 export const load = async () => {
@@ -27,6 +26,21 @@ export const load = async () => {
   if (!config.site) config = await (await call("config?lang=" + language)).json();
   translate(language);
 };
+
+// What only the settings show is half of a config, and most visitors never open them. Of this version, or not at all.
+const complete = async () => {
+  const answer = await call(`config?lang=${config.language}&version=${config.version}`);
+  const whole = await answer.json();
+  for (const name of ["trackers", "categories"]) whole[name].map((one, at) => Object.assign(config[name][at], one));
+  Object.assign(config, { published_at: whole.published_at, digest: whole.digest, texts: whole.texts });
+};
+let coming;
+export const details = async () => config.digest || (coming ||= complete().finally(() => setTimeout(() => (coming = 0), 2e3)));
+
+// Where they can not be had the switches still work (D2), in the site's own language.
+export const words = () => details().catch(() => {
+  Object.assign(config, config.native);
+});
 
 export const text = (key, values) => {
   const known = { ...config.texts, controller: config.controller.name, ...values };
@@ -55,4 +69,4 @@ export const pageGroup = () => {
 };
 
 // I1, I2: exactly true, as the browser says it.
-export const gpc = () => config.signals.gpc && navigator.globalPrivacyControl === true;
+export const gpc = () => navigator.globalPrivacyControl === true;

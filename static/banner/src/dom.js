@@ -9,3 +9,14 @@ export const h = (name, attributes, ...children) => {
 
 export const button = (hook, label, attributes) => h("button", { type: "button", "data-poort": hook, ...attributes }, label);
 export const link = (href, label, attributes) => href && [" ", h("a", { href, ...attributes }, label)];
+
+// Where a page enforces Trusted Types a script's text and address need a policy; a page that allows none keeps the script off.
+let policy;
+export const trust = (kind, value) => {
+  try {
+    policy ??= trustedTypes.createPolicy("poort", { createHTML: String, createScript: String, createScriptURL: String });
+  } catch {
+    policy = {};
+  }
+  return policy["create" + kind]?.(value) ?? value;
+};

@@ -1,10 +1,10 @@
 // The start, what the visitor's clicks do, and `window.Poort`.
 
-import { asked, byId, choosable, load, wish } from "./config.js";
-import { follow, shown } from "./panel.js";
-import { begin, choose, refresh, wake } from "./record.js";
+import { install } from "./auto.js";
+import { asked, byId, choosable, config, load, wish } from "./config.js";
+import { begin, choose, inherit, refresh, wake } from "./record.js";
 import { hasConsent, mayLoad, mustShow, saysYes, saysYesTo, state } from "./state.js";
-import { close, dialog, keep, open, origin } from "./surface.js";
+import { close, dialog, keep, open, origin, panel } from "./surface.js";
 import { applyTags } from "./tags.js";
 import { tell } from "./update.js";
 
@@ -15,7 +15,7 @@ const leave = () => {
   if (dialog.className !== "panel") return;
   if (!mustShow()) return close();
   open("banner", "banner");
-  dialog.querySelector("[data-poort=preferences]").focus();
+  dialog?.querySelector("[data-poort=preferences]")?.focus();
 };
 
 const settings = () => open("panel", "settings");
@@ -25,7 +25,7 @@ const clicks = {
   "accept-all": () => all(true, origin),
   "necessary-only": () => all(false, origin),
   withdraw: () => all(false, origin, "withdraw"),
-  save: () => choose(shown(dialog), origin, undone()),
+  save: () => choose(panel.shown(dialog), origin, undone()),
   preferences: () => open("panel", origin),
   close: leave,
 };
@@ -44,7 +44,7 @@ const accept = (category) => byId(asked(), category) && choose(wish(
   (tracker) => tracker.category === category || saysYes(tracker)), "api");
 
 const actions = {
-  show: () => open("banner", mustShow() ? "banner" : "settings"),
+  show: () => config.ask && open("banner", mustShow() ? "banner" : "settings"),
   hide: close,
   showPreferences: settings,
   acceptAll: () => all(true, "api"),
@@ -65,7 +65,7 @@ const listen = () => {
   }).observe(document, { childList: true, subtree: true });
   document.addEventListener("DOMContentLoaded", applyTags);
   document.addEventListener("click", onClick, true);
-  document.addEventListener("change", ({ target }) => dialog?.contains(target) && follow(target));
+  document.addEventListener("change", ({ target }) => dialog?.contains(target) && panel.follow(target));
   document.addEventListener("keydown", ({ key, target }) => key === "Escape" && dialog?.contains(target) && leave());
   window.addEventListener("storage", () => refresh());
   for (const name of ["visibilitychange", "pageshow", "online"]) window.addEventListener(name, () => document.hidden || wake());
@@ -79,7 +79,8 @@ const start = () => {
 
 // Twice in a page is once; an element of that name is not us. Without a config nothing is asked and nothing is let through.
 if (typeof window.Poort?.mayLoad !== "function") {
-  const ready = load().then(start);
+  install();
+  const ready = load().then(inherit).then(start);
   const Poort = {
     getConsent: state, hasConsent, mayLoad,
     onReady: (fn) => ready.then(() => fn(state())),

@@ -1,7 +1,9 @@
 // A decision: kept here, sent to the server till it is recorded, once.
 
 import { asked, call, config, gpc, pageGroup, post, table } from "./config.js";
-import { forget, parse, recall, remember, write } from "./receipt.js";
+import { expire } from "./cookies.js";
+import { inherited, leftovers } from "./foreign.js";
+import { forget, parse, recall, receipts, remember, write } from "./receipt.js";
 import { decision, read, refuse } from "./state.js";
 import { close, say } from "./surface.js";
 import { settle } from "./update.js";
@@ -30,18 +32,18 @@ const actionOf = (choices, trackers, refusal) => {
   return on ? "accept_all" : refusal;
 };
 
-export const choose = ({ choices, trackers }, source, refusal = "necessary_only") => {
+export const choose = ({ choices, trackers }, source, refusal = "necessary_only", more) => {
   if (!config.ask) return;
   const action = actionOf(choices, trackers, refusal);
   const pending = {
     id: uuid(), visitor: decision().p || uuid(), version: config.version, action,
     choices: table(config.categories.slice(1), ({ id }) => action === "accept_all" || !!choices[id]),
-    trackers, source, language: config.language, gpc: gpc(), page_group: pageGroup(),
+    trackers, source, language: config.language, gpc: gpc(), page_group: pageGroup(), ...more,
   };
   // What is refused altogether is refused at once, for the site's servers and other hosts of its domain too.
   if (/^[nw]/.test(action)) forget();
   remember({ ...recall(), pending });
-  spoken = true;
+  spoken = !more;
   close();
   wake();
 };
@@ -73,10 +75,13 @@ const send = async () => {
   if (recall().pending?.id !== pending.id) return send();
   // What the server will not have, now or later, is asked again.
   const refused = /^4(?!08|29)/.test(status);
-  if (receipt) adopt(receipt);
-  else if (refused) {
+  if (receipt) {
+    adopt(receipt);
+    if (pending.source === "import") expire(leftovers()); // it is recorded here, and no longer true there
+  } else if (refused) {
+    forget(); // else the choice before it would go on (D4)
     remember({ ...recall(), pending: null });
-    say("failed");
+    if (pending.source !== "import") say("failed");
   } else {
     if (spoken) say("offline");
     later();
@@ -109,6 +114,13 @@ export const refresh = (again) => {
 export const wake = () => {
   refresh();
   send();
+};
+
+// Who ever decided here, or had an old choice refused, is not taken at the word of another platform's cookie again.
+const isNew = () => !receipts().length && !recall().site;
+export const inherit = async () => {
+  const found = isNew() && (await inherited());
+  if (found && isNew()) choose(found, "import", undefined, found);
 };
 
 // A new page writes the cookie anew, so that a browser that shortens its life does not forget.

@@ -14,7 +14,7 @@ const usable = (one) => one?.s === config.site && secondsLeft(one) > 0;
 const asReceipt = ({ choices, trackers, ...body }) => {
   const named = (answers, wanted) => Object.keys(answers).filter((name) => answers[name] === wanted);
   return {
-    s: config.site, r: body.id, p: body.visitor, v: body.version, a: body.action, gpc: body.gpc, e: Infinity,
+    s: config.site, r: body.id, p: body.visitor, v: body.version, a: body.action, gpc: body.gpc, e: Infinity, old: body.source === "import",
     c: named(choices, true), x: named(trackers, false), g: named(trackers, true),
   };
 };
@@ -41,10 +41,11 @@ export const decision = () => usable(said()) && said();
 export const saysYes = (tracker) => allows(decide(said(), tracker.id));
 export const saysYesTo = (category) => allows(decideCategory(said(), category));
 
-// With `acknowledged` a grant counts once its receipt is back; a refusal counts at once.
+// With `acknowledged` a grant counts once its receipt is back; a refusal counts at once. What another platform
+// was told counts once the server has taken its date.
 const reason = (judge, id) => {
   const why = judge(said(), id);
-  const waits = pending && why === "granted" && config.release !== "immediate" && !allows(judge(receipt, id));
+  const waits = pending && why === "granted" && (pending.old || config.release !== "immediate") && !allows(judge(receipt, id));
   return waits ? "no_choice" : why;
 };
 export const mayLoad = (id) => allows(reason(decide, id));

@@ -1,14 +1,18 @@
 // The one place on the page that is ours: the dialog, the button that opens it again, the spoken status. And the focus.
 
 import { firstLayer } from "./banner.js";
-import { config, text } from "./config.js";
+import { config, gpc, text, words } from "./config.js";
 import { button, h } from "./dom.js";
-import { secondLayer } from "./panel.js";
+import { extra } from "./extra.js";
 
 export let dialog;
 export let origin; // "banner" or "settings": which of the two the visitor came by
 
+export let panel;  // the settings, once they came
+
 let root, reopen, status, opener, fade;
+let turn = 0;  // counts what the dialog was asked to do: settings that come late do not open over what came after
+let rules = POORT_CSS;
 const sheet = new CSSStyleSheet();
 
 // A page that exchanges its body takes us along.
@@ -21,7 +25,7 @@ const mount = () => {
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
     status = h("p", { role: "status" });
     reopen = button("reopen", text("reopen"));
-    root = h("div", { id: "poort", lang: config.language, dir: text("direction") }, status);
+    root = h("div", { id: "poort", lang: config.language, dir: text("direction") || "ltr" }, status);
     style();
   }
   keep();
@@ -34,7 +38,7 @@ export const dock = () => {
   if (!reopen.isConnected) root.append(reopen); // to move it would take its focus away
 };
 
-const style = (more = "") => sheet.replaceSync(POORT_CSS + more);
+const style = (more = "") => sheet.replaceSync(rules + more);
 
 // N3: the page can scroll clear of the dialog. More height only where there is height to scroll, or the page would jump.
 const makeRoom = (more) => {
@@ -55,11 +59,11 @@ document.addEventListener("focusin", ({ target, relatedTarget }) => {
   }
 });
 
-export const open = (name, from) => {
+const show = (name, from) => {
   mount();
   const fresh = h("div", {
-    id: "poort-banner", class: name, role: "dialog", "data-poort": "banner", "aria-labelledby": "poort-title", "aria-describedby": "poort-text",
-  }, name === "panel" ? secondLayer() : firstLayer());
+    id: "poort-banner", lang: config.language, class: name, role: "dialog", "data-poort": "banner", "aria-labelledby": "poort-title", "aria-describedby": "poort-text",
+  }, name === "panel" ? panel.secondLayer() : firstLayer());
   dialog?.remove();
   dialog = fresh;
   origin = from;
@@ -69,8 +73,31 @@ export const open = (name, from) => {
   reopen.remove();
 };
 
+const fetchPanel = async () => {
+  const [{ settings }] = await Promise.all([extra(), words()]);
+  if (!panel) rules += settings.css;
+  panel = settings;
+  style();
+};
+
+// Without the settings the first layer still refuses, and so withdraws, everything (D2).
+export const open = async (name, from) => {
+  const mine = ++turn;
+  try {
+    if (name === "panel") await fetchPanel();
+    else if ((config.native || gpc()) && !config.digest) await words();
+  } catch {
+    name = config.ask && "banner";
+  }
+  if (mine !== turn) return;
+  if (name) show(name, from);
+  if ((name !== "panel" || !config.digest) && from === "settings") say("unloaded");
+  return name;
+};
+
 // Focus goes back to where it was, or to what opens the dialog again.
 export const close = () => {
+  turn++;
   if (!dialog) return;
   const focused = dialog.matches(":focus-within");
   dialog.remove();

@@ -1,5 +1,9 @@
 // The tags that wait in the page: scripts as text/plain, frames, images and links with data-src, templates.
 
+import { byId, config } from "./config.js";
+import { trust } from "./dom.js";
+import { extra } from "./extra.js";
+import { translated } from "./foreign.js";
 import { hasConsent, mayLoad } from "./state.js";
 
 const GATED = ":is([data-service],[data-category])";
@@ -7,21 +11,15 @@ const SCRIPTS = `script[type="text/plain"]${GATED}`;
 const OTHERS = `:is(template,[data-src],[data-srcset],[data-href])${GATED}:not(script)`;
 
 const released = new Set(); // {nodes, blocked, dataset}: what stands in the page, and what to put back for it
+export const once = new Set();     // of those the datasets that are shown for this page alone
 let running;
+let embeds;                 // makes the placeholders, once it came
 
-const permitted = ({ dataset }) => (dataset.service ? mayLoad(dataset.service) : hasConsent(dataset.category));
+// `data-needs` lists trackers and categories that all have to be allowed.
+const allowed = ({ needs, service, category }) => (needs ? needs.split(" ").every((one) => mayLoad(one) || hasConsent(one))
+  : service ? mayLoad(service) : hasConsent(category));
+const permitted = ({ dataset }) => once.has(dataset) || allowed(dataset);
 const next = (selector) => [...document.querySelectorAll(selector)].find(permitted);
-
-// Where a page enforces Trusted Types a script's text and address need a policy; a page that allows none keeps the script off.
-let policy;
-const trust = (kind, value) => {
-  try {
-    policy ??= trustedTypes.createPolicy("poort", { createScript: String, createScriptURL: String });
-  } catch {
-    policy = {};
-  }
-  return policy["create" + kind]?.(value) ?? value;
-};
 
 // A script runs when it is made anew; it keeps its attributes, the nonce included.
 const revive = (old) => {
@@ -80,22 +78,36 @@ const show = (tag) => {
   }
 };
 
-// What may no longer be there leaves the page. A template keeps its place, should it be allowed again; but no script runs twice.
+// What may no longer be there leaves the page; what was blocked comes back in its place, should it be allowed again.
 const fold = (entry) => {
-  const { nodes, blocked, dataset } = entry;
+  const { nodes, blocked } = entry;
   released.delete(entry);
-  if (blocked) {
-    const template = document.createElement("template");
-    Object.assign(template.dataset, dataset);
-    template.content.append(blocked);
-    nodes[0]?.before(template);
-  }
+  if (blocked) nodes[0]?.before(blocked);
   nodes.forEach((node) => node.remove());
 };
+
+// Embedded content says what it is, and can be shown by a click.
+const isEmbed = (frame) => !permitted(frame) && byId(config.trackers, frame.dataset.service)?.embed;
+const fillFrames = async () => {
+  const waiting = [...document.querySelectorAll("iframe[data-src]")].filter(isEmbed);
+  if (!waiting.length && !embeds) return;
+  try {
+    ({ embeds } = await extra());
+    await embeds(waiting);
+  } catch {} // the frame stays empty
+};
+
+export const showOnce = (frame) => {
+  once.add(frame.dataset);
+  applyTags();
+};
+export const forgetOnce = () => once.clear();
 
 export const applyTags = () => {
   if (document.readyState === "loading") return; // a script that is still being parsed has half its text
   [...released].filter((entry) => !permitted(entry)).forEach(fold);
+  if (!translated(applyTags)) return;
   for (let tag; (tag = next(OTHERS));) (tag.content ? unfold : show)(tag);
   runScripts();
+  fillFrames();
 };

@@ -9,7 +9,7 @@ const fits = (name, pattern) => (pattern.endsWith("*") ? name.startsWith(pattern
 
 // The names that a refused tracker has, but for those that an allowed one has too.
 const doomed = (found, rowsOf) => {
-  const has = (name, allowed) => config.trackers.some((one) => mayLoad(one.id) === allowed && rowsOf(one).some((row) => fits(name, row.name)));
+  const has = (name, allowed) => config.trackers.some((one) => mayLoad(one.id) === allowed && rowsOf(one).some((row) => fits(name, row.name ?? row)));
   return found.filter((name) => has(name, false) && !has(name, true));
 };
 

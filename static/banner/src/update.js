@@ -1,9 +1,12 @@
 // Brings the page in line with the state: what may no longer be there goes, what may be there comes, and pages are told.
 
+import { release } from "./auto.js";
 import { config, pageGroup, post, table } from "./config.js";
+import { extra } from "./extra.js";
+import { signal } from "./signals.js";
 import { decision, mayLoad, mustShow, state } from "./state.js";
-import { close, dock, open, origin } from "./surface.js";
-import { applyTags } from "./tags.js";
+import { close, dialog, dock, open, origin } from "./surface.js";
+import { applyTags, forgetOnce } from "./tags.js";
 import { clean } from "./teardown.js";
 
 let flags;     // {hotjar: true}: what may load, as pages were told last; undefined before the first time
@@ -18,10 +21,8 @@ export const tell = (name) => window.dispatchEvent(new CustomEvent("poort:" + na
 const announce = ({ record, action, version, categories }) => {
   if (!record || record === announced) return;
   announced = record;
-  if (config.signals.data_layer) {
-    if (!Array.isArray(window.dataLayer)) window.dataLayer = [];
-    window.dataLayer.push({ event: "poort_consent", action, version, categories, trackers: flags });
-  }
+  if (!Array.isArray(window.dataLayer)) window.dataLayer = [];
+  window.dataLayer.push({ event: "poort_consent", action, version, categories, trackers: flags });
   return action === "withdraw";
 };
 
@@ -30,10 +31,15 @@ const update = () => {
   const now = state();
   flags = table(config.trackers, (one) => mayLoad(one.id));
   essence = JSON.stringify([now.record, now.categories, flags]);
-  const lost = oldFlags && config.trackers.some((one) => oldFlags[one.id] && !flags[one.id]);
+  const taken = config.trackers.filter(({ id }) => oldFlags?.[id] && !flags[id]);
+  const lost = taken.length;
+  const told = essence !== oldEssence && signal({ trackers: flags, categories: now.categories, decided: !!now.record });
   // On a new page too: what still ran when the choice was made may have written once more.
   if (oldFlags ? lost : decision()) clean();
+  if (oldEssence !== essence && /^[nw]/.test(now.action)) forgetOnce();
+  release();
   applyTags();
+  if (lost) extra().then(({ undo }) => undo(taken, told)).catch(() => {});
   const withdrawn = announce(now) || lost;
   if (!oldFlags || oldEssence === essence) return;
   tell("change");
@@ -52,9 +58,8 @@ const count = () => {
 export const settle = (again) => {
   update();
   if (!mustShow()) origin === "banner" && close();
-  else if (!counted || again) {
-    open("banner", "banner");
-    count();
+  else if (again || (!counted && dialog?.className !== "panel")) {
+    open("banner", "banner").then((shown) => shown && count());
   }
   dock();
 };

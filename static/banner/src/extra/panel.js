@@ -1,9 +1,10 @@
 // The second layer: a switch per category and per tracker, and all that there is to know of each (C1-C7).
 
-import { layer, policy, signal } from "./banner.js";
-import { config, needsConsent, text, wish } from "./config.js";
-import { button, h, link } from "./dom.js";
-import { decision, saysYes, saysYesTo } from "./state.js";
+import { layer, policy, signal } from "../banner.js";
+import css from "./panel.css";
+import { config, needsConsent, text, wish } from "../config.js";
+import { button, h, link } from "../dom.js";
+import { decision, saysYes, saysYesTo } from "../state.js";
 
 const UNITS = { Y: "year", M: "month", W: "week", D: "day", H: "hour", m: "minute", S: "second" };
 
@@ -24,20 +25,24 @@ const kept = ({ cookies, storage }) => [
   ...storage.map(({ name, kind }) => [name, kind === "local" ? "persistent" : kind]),
 ].map(([name, lasts]) => `${name} (${duration(lasts)})`).join("; ");
 
-const trackerRow = (tracker) => h("li", {},
-  needsConsent(tracker) ? toggle("tracker-" + tracker.id, tracker.name, saysYes(tracker), !config.ask) : h("b", {}, tracker.name),
+const facts = (tracker) => [
   h("p", {}, tracker.purpose),
   tracker.exempt && h("p", {}, text("exempt")),
   h("small", {},
     [tracker.vendor, country(tracker.country), text("role_" + tracker.role)].filter(Boolean).join(", ") + ". ",
     tracker.transfer && text("transfer") + " ",
     kept(tracker) && `${text("cookies")} ${kept(tracker)}.`,
-    link(tracker.policy_url, text("vendor_policy", tracker), { target: "_blank", rel: "noopener" })));
+    link(tracker.policy_url, text("vendor_policy", tracker), { target: "_blank", rel: "noopener" })),
+];
+
+const trackerRow = (tracker) => h("li", {},
+  needsConsent(tracker) ? toggle("tracker-" + tracker.id, tracker.name || tracker.id, saysYes(tracker), !config.ask) : h("b", {}, tracker.name || tracker.id),
+  config.digest && facts(tracker));
 
 const section = ({ id, name, purpose, asked }) => {
   const trackers = config.trackers.filter((one) => one.category === id);
   const locked = id === "necessary";
-  const label = locked ? [name, h("i", {}, text("always_on"))] : name;
+  const label = locked ? [name || id, h("i", {}, text("always_on"))] : name;
   return (locked || trackers.length) && h("fieldset", {},
     h("legend", {}, locked || asked ? toggle("category-" + id, label, locked || saysYesTo(id), locked || !config.ask) : label),
     h("p", {}, purpose),
@@ -45,10 +50,10 @@ const section = ({ id, name, purpose, asked }) => {
 };
 
 const history = ({ t, v, r }) => h("small", {},
-  text("version", { version: config.version, date: date(config.published_at) }),
-  t && " " + text("decided", { version: v, date: date(t * 1e3), record: r }));
+  config.digest && text("version", { version: config.version, date: date(config.published_at) }),
+  config.digest && t && " " + text("decided", { version: v, date: date(t * 1e3), record: r }));
 
-export const secondLayer = () => layer(text("reopen"), [text("settings_intro"), policy()], [
+const secondLayer = () => layer(text("reopen"), [text("settings_intro"), policy()], [
   signal(),
   config.audience === "children" && h("p", {}, text("child")),
   config.categories.map(section),
@@ -58,12 +63,14 @@ button("save", text("save")),
 decision() && button("withdraw", text("withdraw"), { class: "quiet" }));
 
 // The switches as they stand: what is stored is what is shown (C5).
-export const shown = (dialog) => {
+const shown = (dialog) => {
   const on = (hook) => !!dialog.querySelector(`[data-poort="${hook}"]`)?.checked;
   return wish((id) => on("category-" + id), (one) => on("tracker-" + one.id));
 };
 
 // A category's switch takes its trackers along; a tracker's own moves nothing else.
-export const follow = (input) => {
+const follow = (input) => {
   if (/^c/.test(input.dataset.poort)) input.closest("fieldset").querySelectorAll("li input").forEach((one) => (one.checked = input.checked));
 };
+
+export const settings = { css, secondLayer, shown, follow };

@@ -1,0 +1,73 @@
+"""The gate for back ends that hold no cookie: a CRM or an e-mail tool asks with an API key about a visitor.
+
+No page of a browser reads this: no answer here allows another origin.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+
+from consent import keys, metrics, records
+from consent.answers import JSON, NO_STORE, Answer, error
+from consent.gate import Presented
+from consent.hot import Hot
+from consent.records import Refused
+from consent.versions import Published, settled
+from consent.views.door import call_of
+from consent.views.errors import response
+
+views = Blueprint("backends", __name__)
+
+
+def _hot() -> Hot:
+    hot: Hot = current_app.extensions["poort"]
+    return hot
+
+
+@views.post("/v1/sites/<site>/gate")
+def ask(site: str) -> Response:
+    """May one tracker load for this visitor, or all of them, by the latest record; asked with an API key."""
+    call = call_of(request.environ)
+    _hot().within_limit(call, "")
+    key = keys.find(_bearer(call.header("authorization")))
+    if key is None:
+        return response(_NO_KEY)
+    if not keys.opens(key, site):
+        raise Refused(404, "unknown_site", "There is no published site with this key.")
+    version = settled(lambda: _hot().published(site))
+    answer = _answer(site, version, records.load(records.QUESTION, _hot().body(call)))
+    keys.used(key, datetime.now(UTC).date())
+    return response(Answer(200, [JSON, NO_STORE], answer))
+
+
+_NO_KEY = error(
+    401, "no_key", "Send the key of an organisation that is not revoked: Authorization: Bearer poort_...", None,
+    ("WWW-Authenticate", "Bearer"))
+
+
+def _bearer(header: str | None) -> str:
+    scheme, _, text = (header or "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _answer(site: str, version: Published, asked: dict[str, Any]) -> bytes:
+    shown, newest = _latest(site, asked["visitor"])
+    if newest is not None and newest > version.number:
+        version = settled(lambda: _hot().publications.at_least(site, newest)) or version
+    if asked["tracker"] is None:
+        return version.table.all([shown], time.time(), asked["gpc"])
+    body, reason = version.table.one([shown], asked["tracker"], time.time(), asked["gpc"])
+    metrics.decided(reason)
+    return body
+
+
+def _latest(site: str, visitor: Any) -> tuple[Presented, int | None]:
+    """The receipt of the visitor's latest record, and the version that it names."""
+    row = records.latest(site, visitor)
+    if row is None:
+        return None, None
+    number: int = row["version"]
+    shown = settled(lambda: _hot().publications.get(site, number))
+    return (records.receipt_of(row, shown), number) if shown is not None else (None, None)

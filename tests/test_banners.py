@@ -1,0 +1,57 @@
+"""What a version tells of its trackers: how to know them, which are embedded, whom to tell, what to remove."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from consent import banners, sites, versions
+from consent.gate import CATEGORIES
+from tests.shop import DEFINITION, NOW
+
+IDS = ("youtube", "intercom", "ga4")
+NEW = ("embed", "signal", "elements")
+
+
+def snapshot() -> dict[str, Any]:
+    definition = {**deepcopy(DEFINITION), "trackers": [{"id": id} for id in IDS]}
+    return versions.freeze(sites.parse_definition(definition))
+
+
+def published(frozen: dict[str, Any]) -> versions.Published:
+    since = {"trackers": dict.fromkeys(IDS, 1), "categories": dict.fromkeys(CATEGORIES, 1)}
+    row = versions.Version(
+        site="shop", number=1, digest="0" * 64, snapshot=json.dumps(frozen), since=since, script_digest="",
+        published_at=NOW)
+    return versions.published(row)
+
+
+def shown(frozen: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in banners.config(published(frozen), "nl")["trackers"]}
+
+
+def test_the_config_tells_how_a_tracker_is_known_and_what_to_do_about_it() -> None:
+    rows = shown(snapshot())
+    assert rows["ga4"]["paths"][0] == "www.googletagmanager.com/gtag/js?id=G-"
+    assert "*.google-analytics.com" in rows["ga4"]["hosts"]
+    assert {id: row["embed"] for id, row in rows.items()} == {"youtube": True, "intercom": False, "ga4": False}
+    assert {id: row["signal"] for id, row in rows.items()} == {"youtube": None, "intercom": "intercom", "ga4": "google"}
+    assert rows["intercom"]["elements"] == ["#intercom-container", ".intercom-lightweight-app"]
+    assert {"name": "FPID", "duration": "P2Y", "server": True} in rows["ga4"]["cookies"]
+
+
+def test_a_version_from_before_these_fields_is_shown_without_them() -> None:
+    old = snapshot()
+    for row in old["trackers"]:
+        for name in NEW:
+            del row[name]
+    for row in shown(old).values():
+        assert (row["embed"], row["signal"], row["elements"]) == (False, None, [])
+    assert b"__POORT_CONFIG__" not in banners.script_for(published(old))
+
+
+@pytest.mark.parametrize("unread", ["Unverified", "verified_at", "consent_call", "policies.google.com", "reason"])
+def test_what_the_script_does_not_read_is_not_sent_to_every_visitor(unread: str) -> None:
+    script, alone = banners.script_for(published(snapshot())), banners.script_without_site()
+    assert script.count(unread.encode()) == alone.count(unread.encode())
