@@ -95,11 +95,13 @@ class TestSlowClients:
             line.close()
 
     def test_the_head_of_a_later_request_is_timed_too(self, tmp_path: Path) -> None:
+        whole = b"GET /v1/sites/shop/gate/ga4 HTTP/1.1\r\nHost: x\r\n\r\n"
         with shop(servers.sqlite(tmp_path), POORT_REQUEST_SECONDS=1) as server:
-            line = line_to(server, b"GET /v1/sites/shop/gate/ga4 HTTP/1.1\r\nHost: x\r\n\r\n")
+            line, early = line_to(server, whole), line_to(server, whole + b"GET /v1/si")
             assert line.recv(4096).startswith(b"HTTP/1.1 403 ")
             line.sendall(b"GET /v1/si")
             assert heard(line).startswith(b"HTTP/1.1 408 ")
+            assert b"\r\n\r\nHTTP/1.1 408 " in heard(early)
 
 
 def test_connections_past_the_limit_are_sent_away(tmp_path: Path) -> None:
