@@ -58,6 +58,8 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # as above
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
+        if file.startswith("tests/browser/") and SHARED.findall(test) == ["wsgi"]:
+            return "tests/browser/wsgi"  # few: one worker is enough, with the one server that they need
         return "-".join([file, *SHARED.findall(test)])
 
 

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import psycopg
+import pytest
 from sqlalchemy.engine import make_url
 
 from app import create_app
@@ -250,6 +251,16 @@ def _cluster(folder: Path, durable: bool) -> Postgres:
     server = Postgres(url, folder, options if durable else f"{options} -c fsync=off")
     server.start()
     return server
+
+
+# What runs on real servers for seconds need not meet each database through each door; the fast door meets both.
+PLACES = ("sqlite-wsgi", "sqlite-asgi", "postgresql-asgi")
+
+
+def place(request: pytest.FixtureRequest, folder: Path) -> tuple[str, str]:
+    """The address of a new database and the door, for a fixture whose parameter is one of PLACES."""
+    kind, door = request.param.split("-")
+    return sqlite(folder) if kind == "sqlite" else request.getfixturevalue("postgres").fresh(), door
 
 
 # -- Poort ------------------------------------------------------------------------------------------------------------

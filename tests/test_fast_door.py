@@ -311,12 +311,14 @@ class _Reader(threading.Thread):
         return answer.read()
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_publishing_under_load_mixes_no_two_versions_and_reaches_every_worker(
-    request: pytest.FixtureRequest, tmp_path: Path, kind: str, door: str
-) -> None:
-    url = servers.sqlite(tmp_path) if kind == "sqlite" else request.getfixturevalue("postgres").fresh()
+@pytest.fixture(params=servers.PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """The address of a database, and a door."""
+    return servers.place(request, tmp_path)
+
+
+def test_publishing_under_load_mixes_no_two_versions_and_reaches_every_worker(place: tuple[str, str]) -> None:
+    url, door = place
     with Server(url, door=door) as server:
         server.publish(_named(1))
         readers = [_Reader(server) for _ in range(4)]

@@ -24,15 +24,15 @@ from tests.servers import SECRET, Postgres, Server
 from tests.shop import DEFINITION, body
 
 CONSENTS = "/v1/sites/shop/consents"
-KILLING = 10.0  # seconds
+KILLING = 6.0  # seconds
 PAUSE = 1.0  # seconds between two kills: a worker has to come up in between
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort with two workers and the shop, on a database of this module alone, once on each kind and for each door."""
-    url = servers.sqlite(tmp_path_factory.mktemp("kill")) if request.param == "sqlite" else None
-    with Server(url or request.getfixturevalue("postgres").fresh(), door=door) as running:
+@pytest.fixture(scope="module", params=servers.PLACES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Poort with two workers and the shop, on a database of this module alone."""
+    url, door = servers.place(request, tmp_path_factory.mktemp("kill"))
+    with Server(url, door=door) as running:
         running.publish(DEFINITION)
         yield running
 
@@ -52,7 +52,7 @@ def test_kills_lose_and_double_nothing(server: Server) -> None:
             time.sleep(PAUSE)
             kills += server.kill_workers()
     outcome = visitors.outcome
-    assert kills >= 10
+    assert kills >= 6
     assert outcome.failures, "no kill hit a request: the test proves nothing"
     assert len(outcome.acknowledged) > 100
     # Every decision was tried until it was acknowledged, so it is the same set and not only a part of it.

@@ -98,11 +98,11 @@ def test_the_page_of_trackers_has_every_one_and_loads_nothing_from_elsewhere(cli
 
 # -- schemathesis -----------------------------------------------------------------------------------------------------
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort with the shop, once on each kind of database and for each door."""
-    url = servers.sqlite(tmp_path_factory.mktemp("openapi")) if request.param == "sqlite" else None
-    with Server(url or request.getfixturevalue("postgres").fresh(), door=door) as running:
+@pytest.fixture(scope="module", params=["sqlite-asgi", "postgresql-wsgi"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Poort with the shop, each database and each door once."""
+    url, door = servers.place(request, tmp_path_factory.mktemp("openapi"))
+    with Server(url, door=door) as running:
         running.publish(DEFINITION)
         yield running
 

@@ -35,13 +35,13 @@ HEADERS = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort behind one proxy with three workers and the shop, once on each kind of database and for each door."""
-    url = servers.sqlite(tmp_path_factory.mktemp("ops")) if request.param == "sqlite" else None
+@pytest.fixture(scope="module", params=servers.PLACES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Poort behind one proxy with three workers and the shop."""
+    url, door = servers.place(request, tmp_path_factory.mktemp("ops"))
     settings: dict[str, Any] = {
         "WEB_CONCURRENCY": 3, "POORT_PROXIES": 1, "POORT_METRICS_TOKEN": TOKEN, "POORT_LOG_LEVEL": "debug"}
-    with Server(url or request.getfixturevalue("postgres").fresh(), door=door, **settings) as running:
+    with Server(url, door=door, **settings) as running:
         running.publish(DEFINITION)
         yield running
 

@@ -17,11 +17,11 @@ from tests.shop import DEFINITION
 PATHS = ("/v1/sites/shop/gate", "/v1/sites/shop/gate?tracker=hotjar", "/banner/shop.js", "/healthz")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, door: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort with two workers and the shop, once on each kind of database and for each door."""
-    url = servers.sqlite(tmp_path_factory.mktemp("reload")) if request.param == "sqlite" else None
-    with Server(url or request.getfixturevalue("postgres").fresh(), door=door) as running:
+@pytest.fixture(scope="module", params=servers.PLACES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Poort with two workers and the shop, on a database of this module alone."""
+    url, door = servers.place(request, tmp_path_factory.mktemp("reload"))
+    with Server(url, door=door) as running:
         running.publish(DEFINITION)
         yield running
 

@@ -14,6 +14,7 @@ from consent.receipts import Keyring, from_claims
 from tests.browser import pages, sites, trackers
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet, wait_until
+from tests.browser.one_door import door as door
 from tests.browser.server import Poort
 from tests.browser.visitor import Visitor
 from tests.servers import SECRET

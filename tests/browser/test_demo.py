@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect
 
 from tests.browser.conftest import chromium as chromium_path
+from tests.browser.one_door import door as door
 from tests.browser.test_axe import RUN, TAGS
 from tests.servers import Server, sqlite
 

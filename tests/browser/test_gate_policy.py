@@ -14,6 +14,7 @@ from consent.sdk import Gate, Policy
 from tests.browser import pages, trackers
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
+from tests.browser.one_door import door as door
 from tests.browser.visitor import Visitor
 
 KEY = "a-key-of-the-policy-tests-0123456789-abcdef"

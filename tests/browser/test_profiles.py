@@ -9,6 +9,7 @@ import pytest
 from consent.catalogue import CATALOGUE
 from tests.browser import pages, trackers
 from tests.browser.internet import Internet
+from tests.browser.one_door import door as door
 from tests.browser.server import EXAMPLES, Poort, definitions
 from tests.browser.visitor import Visitor
 
@@ -85,10 +86,10 @@ def test_an_exempt_measurement_runs_without_a_choice(net: Internet, visitor: Vis
 
 def test_the_files_apply_as_they_are_and_twice_changes_nothing(poorts: Callable[[str], Poort]) -> None:
     """contract.md: a definition or a list of them; the same again publishes nothing."""
-    poort = poorts("wsgi")
+    poort = poorts("asgi")
     for example in EXAMPLES:
-        poort.flask("site", "apply", str(example), "--publish")
-    listed = poort.flask("site", "list").stdout
+        poort.run("site", "apply", str(example), "--publish")
+    listed = poort.run("site", "list")
     for key, definition in DEFINITIONS.items():
         assert f"{key}\tversion 1\t" in listed
         assert all(row["id"] in CATALOGUE or "vendor" in row for row in definition["trackers"])

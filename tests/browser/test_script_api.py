@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser import pages, trackers
 from tests.browser.internet import Internet, wait_until
+from tests.browser.one_door import door as door
 from tests.browser.visitor import Visitor
 
 METHODS = [

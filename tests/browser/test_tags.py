@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser import pages, sites, trackers
 from tests.browser.internet import Internet, wait_until
+from tests.browser.one_door import door as door
 from tests.browser.visitor import Visitor
 
 CDN = "https://cdn.shop-test.example/"
