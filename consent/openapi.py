@@ -18,6 +18,7 @@ from flask import Flask
 from marshmallow import Schema, fields, validate
 
 from consent import bodies, records
+from consent.changes import MATERIAL
 from consent.front import EXPIRED
 from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.hot import ROUTES, Hot
@@ -107,6 +108,8 @@ class ShownCategorySchema(Schema):
     purpose = fields.String(required=True)
     since = fields.Integer(required=True, metadata={"description": "The version that last changed it materially."})
     asked = fields.Boolean(required=True, metadata={"description": "A tracker in it needs consent."})
+    change = fields.String(
+        validate=validate.OneOf(MATERIAL), metadata={"description": "Why it asks again; there only when it does."})
 
 
 class ShownTrackerSchema(Schema):
@@ -120,6 +123,9 @@ class ShownTrackerSchema(Schema):
     category = fields.String(required=True, validate=validate.OneOf(CATEGORIES))
     exempt = fields.Boolean(required=True)
     since = fields.Integer(required=True)
+    change = fields.String(
+        required=True, allow_none=True, validate=validate.OneOf(MATERIAL),
+        metadata={"description": "By what it asks again; null since the first version."})
     purpose = fields.String(required=True)
     policy_url = fields.String(required=True, allow_none=True)
     transfer = fields.Boolean(required=True)
@@ -130,6 +136,14 @@ class ShownTrackerSchema(Schema):
     embed = fields.Boolean(required=True, metadata={"description": "Content that is loaded on a click."})
     signal = fields.String(required=True, allow_none=True, metadata={"description": "What tells its vendor."})
     elements = fields.List(fields.String(), required=True)
+
+
+class NoticeSchema(Schema):
+    """The latest material change of the privacy policy."""
+
+    version = fields.Integer(required=True)
+    date = fields.Date(required=True)
+    summary = fields.String(required=True)
 
 
 class DeclarationSchema(Schema):
@@ -160,6 +174,7 @@ class ConfigSchema(DeclarationSchema):
     ask = fields.Boolean(required=True)
     texts = fields.Dict(required=True)
     signals = fields.Dict(required=True)
+    notice = fields.Nested(NoticeSchema, metadata={"description": "There only after a material policy change."})
 
 
 class SnapshotSchema(Schema):
