@@ -143,7 +143,7 @@ def count(engine: Engine) -> dict[str, int]:
     """How many mails are in which state."""
     query = select(Mail.state, func.count()).group_by(Mail.state)
     with engine.connect() as connection:
-        found = dict(connection.execute(query).tuples())
+        found = dict(connection.execute(query).all())
     return {state: found.get(state, 0) for state in (WAITING, SENT, DEAD)}
 
 
