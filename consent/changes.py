@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from consent.gate import OPTIONAL
+from consent.gate import CATEGORIES, OPTIONAL
 
 LANGUAGES: Final = ("nl", "en")
 ASKS, ASKS_NOT = "F3", "F4"  # the rules of regulation.md by which a change asks visitors again, or may not
@@ -62,6 +62,39 @@ def compare(before: Snapshot, after: Snapshot) -> list[Change]:
     if not found and before != after:
         found = [_minor("other", "other", {})]
     return sorted(found, key=lambda change: not change.material)
+
+
+def since(
+    known: Mapping[str, Any] | None, snapshot: Snapshot, found: Sequence[Change], number: int
+) -> dict[str, Any]:
+    """Per tracker and category the version that last changed it materially, and by which kind of change.
+
+    `{"trackers": {id: number}, "categories": {...}, "kinds": {id: "new"}, "category_kinds": {...}, "notice": {...}}`:
+    kinds only of what changed after the first version, the notice of the latest material policy. `known`: the same of
+    the version before.
+    """
+    first = known is None
+    known = known or {"categories": dict.fromkeys(CATEGORIES, number)}
+    asked = [change for change in found if change.material]
+    trackers = {id: change.kind for change in reversed(asked) for id in change.trackers}
+    categories = {id: change.kind for change in reversed(asked) for id in change.categories}
+    ids = [row["id"] for row in snapshot["trackers"]]
+    kinds = {**known.get("kinds", {}), **trackers}
+    notice = _notice(snapshot, asked, number) or known.get("notice")
+    return {
+        "trackers": {id: number if first or id in trackers else known["trackers"][id] for id in ids},
+        "categories": {**known["categories"], **dict.fromkeys(categories, number)},
+        "kinds": {id: kinds[id] for id in ids if id in kinds},
+        "category_kinds": {**known.get("category_kinds", {}), **categories},
+        **({"notice": notice} if notice else {}),
+    }
+
+
+def _notice(snapshot: Snapshot, asked: Sequence[Change], number: int) -> dict[str, Any] | None:
+    if not any(change.kind == "policy" for change in asked):
+        return None
+    policy = snapshot["definition"]["policy"]
+    return {"version": number, "date": policy["date"], "summary": policy["summary"]}
 
 
 # -- the texts --------------------------------------------------------------------------------------------------------

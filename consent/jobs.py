@@ -11,7 +11,7 @@ from sqlalchemy import String, insert, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import delivery, mails, webhooks
+from consent import delivery, mailing, mails, webhooks
 from consent.config import Settings
 from consent.db import Moment, alone, db, writing_on
 
@@ -42,7 +42,7 @@ def _mail(engine: Engine, settings: Settings) -> str:
     if settings.mail_url is None:
         waiting = mails.count(engine)[mails.WAITING]
         return f"{waiting} wait; set POORT_MAIL_URL to send them" if waiting else "none to send"
-    tally = mails.send_due(engine, settings.mail_from, _now)
+    tally = mailing.send_due(engine, settings.mail_from, _now)
     return f"{tally.sent} sent, {tally.failed} failed, {tally.dead} of them for good"
 
 

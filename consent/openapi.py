@@ -18,7 +18,7 @@ from flask import Flask
 from marshmallow import Schema, fields, validate
 
 from consent import bodies, records
-from consent.changes import MATERIAL
+from consent.changes import ASKS, ASKS_NOT, MATERIAL
 from consent.front import EXPIRED
 from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.hot import ROUTES, Hot
@@ -186,6 +186,17 @@ class SnapshotSchema(Schema):
     trackers = fields.List(fields.Dict(), required=True)
 
 
+class ChangeSchema(Schema):
+    """What a version changed against the one before; a material change asks the trackers and categories anew."""
+
+    kind = fields.String(required=True)
+    material = fields.Boolean(required=True)
+    rule = fields.String(required=True, validate=validate.OneOf((ASKS, ASKS_NOT)))
+    trackers = fields.List(fields.String(), required=True)
+    categories = fields.List(fields.String(validate=validate.OneOf(CATEGORIES)), required=True)
+    sentence = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
 class VersionSchema(Schema):
     """A published version: frozen, numbered, hashed."""
 
@@ -193,6 +204,12 @@ class VersionSchema(Schema):
     number = fields.Integer(required=True)
     digest = fields.String(required=True, metadata={"description": "SHA-256 of the snapshot's RFC 8785 JSON."})
     published_at = fields.DateTime(required=True)
+    effective_at = fields.DateTime(required=True)
+    ended_at = fields.DateTime(
+        required=True, allow_none=True, metadata={"description": "When the next one was published."})
+    changes = fields.List(
+        fields.Nested(ChangeSchema), required=True, allow_none=True,
+        metadata={"description": "Null in versions that were published before changes were kept."})
     since = fields.Dict(required=True)
     snapshot = fields.Nested(SnapshotSchema, required=True)
 
@@ -345,7 +362,7 @@ CALLS: dict[str, Call] = {
         409: refused("Another report about the record was first.")}, {}, {}, OutcomesSchema,
         {"record": EXAMPLE["id"], "trackers": {"hotjar": ["deleted"], "ga4": ["could_not"]}}, RECEIPT),
     "GET /v1/sites/{site}/versions/{number}": Call({
-        200: Says("The version; it never changes.", {JSON: VersionSchema}),
+        200: Says("The version; of it only `ended_at` is ever set, once.", {JSON: VersionSchema}),
         404: refused("This site has no such version."), 503: AWAY}),
     "GET /v1/sites/{site}/declaration": Call({
         200: Says("The declaration.", {HTML: None, JSON: DeclarationSchema}), 404: NO_SITE, 503: AWAY}, LANGUAGE),

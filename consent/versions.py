@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consent import banners, changes, gate
+from consent.announcements import announce
 from consent.answers import JSON_TYPE, PATIENCE, Asset, asset, dumps
 from consent.catalogue import resolve
 from consent.changes import Change
@@ -59,7 +60,7 @@ class Published:
     published_at: datetime
     snapshot: Mapping[str, Any]
     gate: gate.Version
-    since: Mapping[str, Any]  # as `since` makes it; versions of before its kinds and notice lack them
+    since: Mapping[str, Any]  # as `changes.since` makes it; versions of before its kinds and notice lack them
     changes: Sequence[Mapping[str, Any]] | None  # None: published before they were kept
 
     @property
@@ -125,40 +126,14 @@ def canonical(snapshot: Mapping[str, Any]) -> bytes:
     return rfc8785.dumps(dict(snapshot))
 
 
+def digest_of(snapshot: Mapping[str, Any]) -> str:
+    """What a version is known by: the SHA-256 of its snapshot's canonical JSON (E2)."""
+    return hashlib.sha256(canonical(snapshot)).hexdigest()
+
+
 def changes_of(previous: Version | None, snapshot: Mapping[str, Any]) -> list[Change]:
     """What this snapshot would change against the version before; nothing when there is none."""
     return changes.compare(json.loads(previous.snapshot), snapshot) if previous else []
-
-
-def since(
-    previous: Version | None, snapshot: Mapping[str, Any], found: Sequence[Change], number: int
-) -> dict[str, Any]:
-    """Per tracker and category the version that last changed it materially, and by which kind of change.
-
-    `{"trackers": {id: number}, "categories": {...}, "kinds": {id: "new"}, "category_kinds": {...}, "notice": {...}}`:
-    kinds only of what changed after the first version, the notice of the latest material policy (F3).
-    """
-    known = dict(previous.since) if previous else {"categories": dict.fromkeys(gate.CATEGORIES, number)}
-    asked = [change for change in found if change.material]
-    trackers = {id: change.kind for change in reversed(asked) for id in change.trackers}
-    categories = {id: change.kind for change in reversed(asked) for id in change.categories}
-    ids = [row["id"] for row in snapshot["trackers"]]
-    kinds = {**known.get("kinds", {}), **trackers}
-    notice = _notice(snapshot, asked, number) or known.get("notice")
-    return {
-        "trackers": {id: number if id in trackers or previous is None else known["trackers"][id] for id in ids},
-        "categories": {**known["categories"], **dict.fromkeys(categories, number)},
-        "kinds": {id: kinds[id] for id in ids if id in kinds},
-        "category_kinds": {**known.get("category_kinds", {}), **categories},
-        **({"notice": notice} if notice else {}),
-    }
-
-
-def _notice(snapshot: Mapping[str, Any], asked: Sequence[Change], number: int) -> dict[str, Any] | None:
-    if not any(change.kind == "policy" for change in asked):
-        return None
-    policy = snapshot["definition"]["policy"]
-    return {"version": number, "date": policy["date"], "summary": policy["summary"]}
 
 
 def _previous(site: Site) -> Version | None:
@@ -168,7 +143,7 @@ def _previous(site: Site) -> Version | None:
 def preview(site: Site) -> tuple[str, list[Change]]:
     """The digest that publishing the draft now would have, and what it would change. Raises ValidationError."""
     snapshot = freeze(site.draft)
-    return hashlib.sha256(canonical(snapshot)).hexdigest(), changes_of(_previous(site), snapshot)
+    return digest_of(snapshot), changes_of(_previous(site), snapshot)
 
 
 def publish(site: Site, now: datetime) -> tuple[Version, bool]:
@@ -179,26 +154,33 @@ def publish(site: Site, now: datetime) -> tuple[Version, bool]:
     """
     previous = _previous(site)
     snapshot = freeze(site.draft)
-    text = canonical(snapshot)
-    digest = hashlib.sha256(text).hexdigest()
-    if previous is not None and previous.digest == digest:
+    if previous is not None and previous.digest == digest_of(snapshot):
         return previous, False
     number = (previous.number if previous else 0) + 1
     found = changes_of(previous, snapshot)
-    version = Version(
-        site=site.key,
+    since = changes.since(previous.since if previous else None, snapshot, found, number)
+    version = _version(site.key, number, snapshot, since, found, now)
+    db.session.add(version)
+    site.current = number
+    db.session.flush()
+    if any(change.kind == "policy" and change.material for change in found):
+        announce(site, number, snapshot, found, now)
+    return version, True
+
+
+def _version(
+    site: str, number: int, snapshot: Mapping[str, Any], since: dict[str, Any], found: Sequence[Change], now: datetime
+) -> Version:
+    return Version(
+        site=site,
         number=number,
-        digest=digest,
-        snapshot=text.decode(),
-        since=since(previous, snapshot, found, number),
+        digest=digest_of(snapshot),
+        snapshot=canonical(snapshot).decode(),
+        since=since,
         script_digest=hashlib.sha256(banners.code().encode()).hexdigest(),
         published_at=now,
         changes=[change.as_json() for change in found],
     )
-    db.session.add(version)
-    site.current = number
-    db.session.flush()
-    return version, True
 
 
 def pending(site: Site, version: Version | None) -> bool:
@@ -206,7 +188,7 @@ def pending(site: Site, version: Version | None) -> bool:
     if version is None:
         return True
     try:
-        return hashlib.sha256(canonical(freeze(site.draft))).hexdigest() != version.digest
+        return digest_of(freeze(site.draft)) != version.digest
     except ValidationError:  # the catalogue has changed since it was applied
         return True
 
