@@ -113,20 +113,39 @@ def config(version: "Published", language: str) -> dict[str, Any]:
                 **words["categories"][category],
                 "since": version.gate.categories[category],
                 "asked": asked[category],
+                **_changed(version, category),
             }
             for category in CATEGORIES
         ],
-        "trackers": [_tracker(row, version.gate.trackers[row["id"]].since, language) for row in rows],
+        "trackers": [_tracker(row, version, language) for row in rows],
+        **_notice(version, language),
         "texts": {key: value for key, value in words.items() if key != "categories"},
         "signals": {"gpc": True, "data_layer": True},
         **{name: definition[name] for name in _CONSENT_MODE if name in definition},
     }
 
 
-def _tracker(row: dict[str, Any], since: int, language: str) -> dict[str, Any]:
+def _changed(version: "Published", category: str) -> dict[str, str]:
+    """Why a category as a whole asks again, if it does."""
+    kinds = version.since.get("category_kinds", {})
+    return {"change": kinds[category]} if category in kinds else {}
+
+
+def _notice(version: "Published", language: str) -> dict[str, Any]:
+    """What visitors are told of the latest material change of the policy (F3)."""
+    notice = version.since.get("notice")
+    if notice is None:
+        return {}
+    # A language that the site has got since has no summary of its own.
+    summary = notice["summary"].get(language) or next(iter(notice["summary"].values()))
+    return {"notice": {**notice, "summary": summary}}
+
+
+def _tracker(row: dict[str, Any], version: "Published", language: str) -> dict[str, Any]:
     shown = {column: row[column] for column in _TRACKER_COLUMNS}
+    since, change = version.gate.trackers[row["id"]].since, version.since.get("kinds", {}).get(row["id"])
     # Only first-party cookies can be deleted by the page; the vendor's own are listed all the same (C2).
-    return {**shown, "since": since, "purpose": row["purpose"][language], **_means(row)}
+    return {**shown, "since": since, "change": change, "purpose": row["purpose"][language], **_means(row)}
 
 
 def _means(row: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +238,7 @@ def script_without_site() -> bytes:
 
 def script_of(config_json: str, adapters: list[str]) -> bytes:
     """The script with a config, or "null", and the adapters of these names."""
-    # A key needs no quotes there: 0.2 kB less. In a string a quote has a backslash before it.
+    # A key needs no quotes in a script. Inside a string a quote has a backslash before it, so is not met.
     bare = _KEY.sub(r"\1:", config_json)
     # Inside a script file these three are the only characters that could end or break the literal.
     safe = bare.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -13,17 +13,17 @@ const open = () => choosable().filter(isAsked);
 // "Nieuw: Leadinfo, voor marketing". What changed for a whole category is said of it, and not of each of its trackers.
 export const words = (tracker) => {
   const category = byId(config.categories, tracker.category);
-  const kind = category.since > decision().v ? category.change : tracker.change;
+  const whole = category.since > decision().v && category.change;
   const values = { ...tracker, for: text("for_" + category.id) };
-  return text("anew_" + kind, values) || text("anew_changed", values);
+  return (whole && text("anew_all_" + whole, values)) || text("anew_" + (whole || tracker.change), values) || text("anew_changed", values);
 };
 
 const who = (tracker) => [
   ` ${tracker.purpose} `,
   link(tracker.policy_url, text("vendor_policy", tracker), { target: "_blank", rel: "noopener" }),
 ];
-const line = ([said, trackers]) => h("li", {}, h("b", {}, said),
-  trackers[1] ? ` (${trackers.map(({ name }) => name).join(", ")})` : who(trackers[0]));
+const names = (trackers) => ` ${byId(config.categories, trackers[0].category).purpose} (${trackers.map(({ name }) => name).join(", ")})`;
+const line = ([said, trackers]) => h("li", {}, h("b", {}, said), trackers[1] ? names(trackers) : who(trackers[0]));
 
 const lines = () => {
   const found = new Map();
