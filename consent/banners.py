@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -20,6 +21,7 @@ SIGNALS = SCRIPT.with_name("signals.json")
 SCRIPT_TYPE = "text/javascript; charset=utf-8"
 PLACEHOLDER = "__POORT_CONFIG__"
 SIGNALS_PLACEHOLDER = "__POORT_SIGNALS__"
+_KEY = re.compile(r'(?<=[{,])"([a-z_]\w*)":', re.ASCII)
 
 # The columns of a tracker that a page needs; reasons, sources and notes stay on the server.
 _TRACKER_COLUMNS = (
@@ -161,7 +163,7 @@ def _means(row: dict[str, Any]) -> dict[str, Any]:
 # What the script has from the start; the rest of a config it fetches when a visitor opens the settings.
 _FIRST = (
     "site", "version", "language", "cookie_domain", "release", "audience", "ask", "categories", "trackers", "texts",
-    "controller", "notice",
+    "controller", "notice", "restored",
 )
 _FIRST_TEXTS = (
     "direction", "title", "intro", "change", "policy", "accept_all", "necessary_only", "preferences", "reopen",
@@ -183,20 +185,24 @@ def _chosen(words: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _first_tracker(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides, what is deleted on withdrawal (names without the lives that the settings show), and what is new."""
-    needed = {name: row[name] for name in ("id", "category", "since")}
+    """What decides, and what is deleted on withdrawal: names without the lives that the settings show."""
+    needed = {"id": row["id"], "category": row["category"]} | _risen(row)
     lists = {
         # What lies elsewhere, or is hidden from scripts, a page can not delete.
         "cookies": [one["name"] for one in row["cookies"] if "domain" not in one and not one.get("server")],
         "storage": row["storage"],
-        **{name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal", "change") if row.get(name)},
+        **{name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal") if row.get(name)},
     }
-    return needed | lists | ({"name": row["name"]} if row["change"] else {})
+    return needed | lists
 
 
 def _first_category(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is asked about is explained from the start."""
-    return dict(row) if row["asked"] else _chosen(row, ("id", "since"))
+    """What is asked about is explained from the start; that it is asked the script sees by its trackers."""
+    return _chosen(row, ("id", "name", "purpose") if row["asked"] else ("id",)) | _risen(row)
+
+
+def _risen(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"since": row["since"]} if row["since"] > 1 else {}
 
 
 def script_for(version: "Published") -> bytes:
@@ -213,13 +219,16 @@ def script_for(version: "Published") -> bytes:
         for language in definition["languages"]
         if language != baked["language"]
     }
-    return script_of(json.dumps(baked, ensure_ascii=False, separators=(",", ":")), _needed(whole["trackers"]))
+    if "notice" in baked:
+        baked["notice"] = _chosen(baked["notice"], ("version",))  # what it says comes when it is shown
+    return script_of(json.dumps(baked, ensure_ascii=False, separators=(",", ":")), _needed(whole))
 
 
-def _needed(trackers: list[dict[str, Any]]) -> list[str]:
-    """The adapters of the trackers in use; one that needs no consent has none to tell of."""
-    asked = [row for row in trackers if row["category"] != "necessary" and not row["exempt"]]
-    return sorted({row["signal"] for row in asked if row["signal"] in signals()})
+def _needed(whole: Mapping[str, Any]) -> list[str]:
+    """The adapters of the trackers in use (one that needs no consent has none to tell of), and what looks for news."""
+    asked = [row for row in whole["trackers"] if row["category"] != "necessary" and not row["exempt"]]
+    news = {"aside"} if whole.get("notice") or whole.get("restored") else set()
+    return sorted({row["signal"] for row in asked if row["signal"] in signals()} | news)
 
 
 def script_without_site() -> bytes:
@@ -229,8 +238,10 @@ def script_without_site() -> bytes:
 
 def script_of(config_json: str, adapters: list[str]) -> bytes:
     """The script with a config, or "null", and the adapters of these names."""
+    # A key needs no quotes in a script. Inside a string a quote has a backslash before it, so is not met.
+    bare = _KEY.sub(r"\1:", config_json)
     # Inside a script file these three are the only characters that could end or break the literal.
-    safe = config_json.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    safe = bare.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     functions = ",".join(f"{name}:{signals()[name]}" for name in adapters)
     # The config last: an owner's words may look like a placeholder.
     whole = built_script().replace(SIGNALS_PLACEHOLDER, f"{{{functions}}}", 1)

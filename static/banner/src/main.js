@@ -21,9 +21,11 @@ const leave = () => {
 const settings = () => open("panel", "settings");
 const undone = () => (origin === "settings" && choosable().some(saysYes) ? "withdraw" : undefined);
 
+const answer = (value) => (dialog.className === "anew" ? choose(panel.answer(value), origin) : all(value, origin));
+
 const clicks = {
-  "accept-all": () => all(true, origin),
-  "necessary-only": () => all(false, origin),
+  "accept-all": () => answer(true),
+  "necessary-only": () => answer(false),
   withdraw: () => all(false, origin, "withdraw"),
   save: () => choose(panel.shown(dialog), origin, undone()),
   preferences: () => open("panel", origin),
