@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.orm import aliased
 
 from consent.answers import dumps
-from consent.db import writing_on
+from consent.db import leave_no_trace, writing_on
 from consent.endpoints import Endpoint, Failed
 from consent.outbox import DEAD, DELIVERED, ERASED, WAITING, Event, Webhook
 from consent.outcomes import WEBHOOK, Outcome
@@ -121,6 +121,8 @@ def _succeed(engine: Engine, event: Row[Any], status: int, tally: Tally, now: da
     tally.delivered += 1
     with writing_on(engine) as connection:
         _end(connection, event, DELIVERED, str(status), now, "told", **without)
+    if without:
+        leave_no_trace(engine)
 
 
 def _fail(engine: Engine, event: Row[Any], answer: str, tally: Tally, now: datetime) -> None:
