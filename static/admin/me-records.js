@@ -1,6 +1,8 @@
 /* The visitor's own page: each record, with what the visitor was shown then, from the frozen version. */
 import { country, day, fill, h, lifetime, moment, word } from "./me-words.js";
 
+const CATEGORIES = ["necessary", "functional", "analytics", "marketing"];
+
 const named = (choices, wanted) => Object.keys(choices).filter((name) => choices[name] === wanted);
 
 function allowed({ choices, trackers }) {
@@ -26,7 +28,7 @@ function facts(record) {
     ["trail", record.trail.flatMap(step).join("; ")],
     ["source", word(`source-${record.source}`) + (record.gpc ? `, ${word("gpc")}` : "")],
     ["decided", record.decided_at && moment(record.decided_at)],
-    ["kept", [record.browser, record.os, record.device].join(", ")],
+    ["kept", [record.browser, record.os, record.device].map((one) => (/^other$/i.test(one) ? word("other") : one)).join(", ")],
     ["version", `${shown.number} (${day(shown.published_at)})`],
     ["reference", record.id],
   ];
@@ -37,15 +39,17 @@ const kept = ({ cookies, storage }) => [
   ...storage.map(({ name, kind }) => [name, kind === "local" ? "persistent" : kind]),
 ].map(([name, lasts]) => `${name} (${lifetime(lasts)})`).join("; ");
 
-function tracker(row, language) {
-  const who = `${row.vendor}, ${country(row.country)}, ${word(`role_${row.role}`)}.`;
-  return h("li", {}, h("strong", {}, row.name), " ", h("span", { lang: language }, row.purpose[language]), ` ${who} `,
-    row.transfer && `${word("transfer")} `, kept(row) && `${word("stores")} ${kept(row)}.`);
-}
+const tracker = (language) => (row) => h("li", {},
+  h("strong", {}, row.name), ` (${row.vendor}, ${country(row.country)}, ${word(`role_${row.role}`)})`,
+  h("p", { lang: language }, row.purpose[language]),
+  (row.transfer || kept(row)) && h("p", { className: "soft" },
+    row.transfer && `${word("transfer")} `, kept(row) && `${word("stores")} ${kept(row)}.`));
 
-const category = (texts, trackers, language) => ([id, { name, purpose }]) => h("li", {},
-  h("strong", { lang: language }, name), " ", h("span", { lang: language }, purpose),
-  h("ul", {}, trackers.filter((row) => row.category === id).map((row) => tracker(row, language))));
+function category(id, { texts, trackers }, language) {
+  const { name, purpose } = texts[language].categories[id];
+  return [h("p", { lang: language }, h("strong", {}, name), `: ${purpose}`),
+    h("ul", {}, trackers.filter((row) => row.category === id).map(tracker(language)))];
+}
 
 /** The texts of the banner, as they stood there, in the language in which they were read. */
 function shown(record, { snapshot }) {
@@ -57,7 +61,7 @@ function shown(record, { snapshot }) {
       h("p", {}, h("strong", {}, fill(texts.title, names))), h("p", {}, fill(texts.intro, names)),
       h("p", {}, fill(texts.change, names)), h("p", {}, buttons)),
     h("h4", {}, word("trackers-then")),
-    h("ul", {}, Object.entries(texts.categories).map(category(texts, snapshot.trackers, record.language))),
+    CATEGORIES.flatMap((id) => category(id, snapshot, record.language)),
     h("p", { className: "soft breakable" }, `SHA-256 ${record.version_shown.digest}`));
 }
 

@@ -1,5 +1,5 @@
 /* The visitor's own page: its words, in the visitor's language, and how dates and lifetimes read in it. */
-const LANGUAGE = document.documentElement.lang;
+const LANGUAGE = document.documentElement.lang.replace("en", "en-GB"); // the day before the month
 const UNITS = { Y: "year", M: "month", W: "week", D: "day", H: "hour", m: "minute", S: "second" };
 
 export const root = document.getElementById("me");

@@ -15,12 +15,9 @@ let pending; // a decision that was not answered yet, so that it is recorded onc
 
 /** The receipt that this page was given. It is out of the address before anything else; a reload still has it. */
 function received() {
-  let found = "";
-  try {
-    found = decodeURIComponent(location.hash.slice(1)).replace(/^receipt=/, "");
-  } catch {} // no receipt looks like that
-  found ||= root.dataset.receipt || history.state?.receipt || "";
-  hold(found);
+  const given = location.hash.match(/^#receipt=([\w.-]*)$/)?.[1];
+  const found = given || root.dataset.receipt || history.state?.receipt || "";
+  if (given !== undefined || found) hold(found);
   return found;
 }
 
@@ -235,5 +232,7 @@ addEventListener("beforeprint", () => {
   closed.forEach((each) => { each.open = true; });
 });
 addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));
+
+addEventListener("hashchange", () => location.hash.startsWith("#receipt=") && location.reload());
 
 failing(load)();
