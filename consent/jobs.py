@@ -11,9 +11,9 @@ from sqlalchemy import String, insert, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import delivery, mailing, mails, webhooks
+from consent import delivery, mailing, mails, rights, webhooks
 from consent.config import Settings
-from consent.db import Moment, alone, db, writing_on
+from consent.db import Moment, alone, db, leave_no_trace, writing_on
 
 log = logging.getLogger("poort.jobs")
 
@@ -50,6 +50,12 @@ def _tidy_mails(engine: Engine, _: Settings) -> str:
     return f"{mails.tidy(engine, _now())} addresses forgotten"
 
 
+def _overwrite(engine: Engine, _: Settings) -> str:
+    ended = rights.tidy()
+    emptied = "emptied" if leave_no_trace(engine) else "in use, left to the next time"
+    return f"{ended} restrictions ended, the write-ahead log {emptied}"
+
+
 class Job(NamedTuple):
     """A job: at least how long after its last time it is due, and the function, which says what it did."""
 
@@ -63,6 +69,7 @@ JOBS = (
     Job("webhook-log", timedelta(days=1), _tidy),  # keeps the log of webhooks to its days
     Job("mail", timedelta(0), _mail),  # sends what is queued for people
     Job("mail-log", timedelta(days=1), _tidy_mails),  # forgets whom it was sent to (G1)
+    Job("traces", timedelta(hours=1), _overwrite),  # ends restrictions of nobody, and empties SQLite's log (G5)
 )
 
 

@@ -3,14 +3,14 @@
 import json
 from datetime import UTC, datetime
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
 from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import Forbidden
 
-from consent import reports, sites, versions
+from consent import reports, rights, sites, versions
 from consent.changes import Change
 from consent.db import db, writing
 from consent.views import headers, language
@@ -87,3 +87,12 @@ def _publishing(found: sites.Site, role: str, stale: bool = False) -> str:
         "console/publish.html", site=found, role=role, digest=digest, changes=[one.as_json() for one in changes],
         faults=faults, number=number, stale=stale,
     )
+
+
+@views.get("/sites/<key>/requests")
+def requests(key: str) -> ResponseReturnValue:
+    """What visitors of a site asked for by law, and what was done; for its owner."""
+    found, role = sites.site_for(current_user, key)
+    if role != "owner":
+        abort(403)
+    return render_template("console/requests.html", site=found, requests=rights.listed(found.key))

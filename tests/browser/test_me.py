@@ -41,7 +41,7 @@ def test_what_came_of_a_withdrawal_stands_beside_it(
         poort.run("jobs", "run")
         for language, (deleted, told, could_not, systems) in WORDS.items():
             page = chromium.new_page()
-            page.goto(f"{poort.url}/me/shop?lang={language}#{answer['receipt']}")
+            page.goto(f"{poort.url}/me/shop?lang={language}#receipt={answer['receipt']}")
             cell = page.locator("#me-rows tr").first.locator("td").nth(2)
             expect(cell).to_contain_text(f"Hotjar: {deleted}")
             expect(cell).to_contain_text(f"{deleted}, {told}")
