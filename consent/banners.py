@@ -119,20 +119,39 @@ def config(version: "Published", language: str) -> dict[str, Any]:
                 **words["categories"][category],
                 "since": version.gate.categories[category],
                 "asked": asked[category],
+                **_changed(version, category),
             }
             for category in CATEGORIES
         ],
-        "trackers": [_tracker(row, version.gate.trackers[row["id"]].since, language) for row in rows],
+        "trackers": [_tracker(row, version, language) for row in rows],
+        **_notice(version, language),
         "texts": {key: value for key, value in words.items() if key != "categories"},
         "signals": {"gpc": True, "data_layer": True},
         **{name: definition[name] for name in _CONSENT_MODE if name in definition},
     }
 
 
-def _tracker(row: dict[str, Any], since: int, language: str) -> dict[str, Any]:
+def _changed(version: "Published", category: str) -> dict[str, str]:
+    """Why a category as a whole asks again, if it does."""
+    kinds = version.since.get("category_kinds", {})
+    return {"change": kinds[category]} if category in kinds else {}
+
+
+def _notice(version: "Published", language: str) -> dict[str, Any]:
+    """What visitors are told of the latest material change of the policy (F3)."""
+    notice = version.since.get("notice")
+    if notice is None:
+        return {}
+    # A language that the site has got since has no summary of its own.
+    summary = notice["summary"].get(language) or next(iter(notice["summary"].values()))
+    return {"notice": {**notice, "summary": summary}}
+
+
+def _tracker(row: dict[str, Any], version: "Published", language: str) -> dict[str, Any]:
     shown = {column: row[column] for column in _TRACKER_COLUMNS}
+    since, change = version.gate.trackers[row["id"]].since, version.since.get("kinds", {}).get(row["id"])
     # Only first-party cookies can be deleted by the page; the vendor's own are listed all the same (C2).
-    return {**shown, "since": since, "purpose": row["purpose"][language], **_means(row)}
+    return {**shown, "since": since, "change": change, "purpose": row["purpose"][language], **_means(row)}
 
 
 def _means(row: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +169,7 @@ def _means(row: dict[str, Any]) -> dict[str, Any]:
 # What the script has from the start; the rest of a config it fetches when a visitor opens the settings.
 _FIRST = (
     "site", "version", "language", "cookie_domain", "release", "audience", "ask", "categories", "trackers", "texts",
-    "controller",
+    "controller", "notice",
 )
 _FIRST_TEXTS = (
     "direction", "title", "intro", "change", "policy", "accept_all", "necessary_only", "preferences", "reopen",
@@ -172,15 +191,15 @@ def _chosen(words: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _first_tracker(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides, and what is deleted on withdrawal: names without the lives that the settings show."""
+    """What decides, what is deleted on withdrawal (names without the lives that the settings show), and what is new."""
     needed = {name: row[name] for name in ("id", "category", "since")}
     lists = {
         # What lies elsewhere, or is hidden from scripts, a page can not delete.
         "cookies": [one["name"] for one in row["cookies"] if "domain" not in one and not one.get("server")],
         "storage": row["storage"],
-        **{name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal") if row.get(name)},
+        **{name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal", "change") if row.get(name)},
     }
-    return needed | lists
+    return needed | lists | ({"name": row["name"]} if row["change"] else {})
 
 
 def _first_category(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import secrets
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,15 +84,41 @@ def _site(key: str) -> sites.Site:
         raise click.ClickException(str(error)) from error
 
 
-def _publish(site: sites.Site) -> str:
+@contextmanager
+def _publishable(site: sites.Site) -> Iterator[None]:
     try:
-        version, new = versions.publish(site, datetime.now(UTC))
+        yield
     except ValidationError as error:  # the catalogue of a newer Poort may refuse what an older one took
         raise click.ClickException(
             f"{site.key} can not be published as it is: {sites.flatten(error.messages)}"
         ) from error
+
+
+def _publish(site: sites.Site) -> str:
+    with _publishable(site):
+        version, new = versions.publish(site, datetime.now(UTC))
     state = "published as" if new else "unchanged, stays"
-    return f"{site.key}: {state} version {version.number}, sha256 {version.digest}"
+    first = f"{site.key}: {state} version {version.number}, sha256 {version.digest}"
+    return "\n".join([first, *(map(_line, version.changes or []) if new else [])])
+
+
+def _line(change: Mapping[str, Any]) -> str:
+    """A change for the owner: what asks visitors again, and what does not."""
+    return f"  {'material' if change['material'] else 'not material'} ({change['rule']}): {change['sentence']['en']}"
+
+
+def _preview(site: sites.Site, form: str = "table") -> str:
+    with _publishable(site):
+        digest, found = versions.preview(site)
+    rows = [change.as_json() for change in found]
+    number = (site.current or 0) + bool(rows or not site.current)
+    if form == "json":
+        return json.dumps({"site": site.key, "number": number, "digest": digest, "changes": rows}, indent=2,
+                          ensure_ascii=False)
+    if not site.current:
+        return f"{site.key}: nothing is published yet; this becomes version 1"
+    state = f"would be published as version {number}" if rows else f"unchanged, stays version {number}"
+    return "\n".join([f"{site.key}: {state}, sha256 {digest}", *map(_line, rows)])
 
 
 @site_group.command("apply")
@@ -119,10 +145,25 @@ def _apply(file: Path, data: Any, publish: bool) -> list[str]:
     return [state, _publish(site)] if publish else [state]
 
 
+@site_group.command("changes")
+@click.argument("key")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def changes_command(key: str, form: str) -> None:
+    """Say what publishing the draft of the site KEY would change, and what of it asks visitors again."""
+    click.echo(_preview(_site(key), form))
+
+
 @site_group.command("publish")
 @click.argument("key")
-def publish_command(key: str) -> None:
-    """Publish the draft of the site KEY as its next version; the same content is not published twice."""
+@click.option("--dry-run", is_flag=True, help="Only say what it would change.")
+def publish_command(key: str, dry_run: bool) -> None:
+    """Publish the draft of the site KEY as its next version, and say what that changes and for whom.
+
+    The same content is not published twice.
+    """
+    if dry_run:
+        click.echo(_preview(_site(key)))
+        return
     with _writing():
         done = _publish(_site(key))
     click.echo(done)

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 _DATA = (
     "site", "name", "version", "digest", "published_at", "language", "languages", "controller", "categories",
-    "trackers", "google_consent_mode", "google_consent_mode_reason",
+    "trackers", "notice", "google_consent_mode", "google_consent_mode_reason",
 )
 _LOCALES = {"nl": "nl_NL", "en": "en_GB"}  # British dates put the day before the month
 
@@ -90,15 +90,22 @@ def _page(data: dict[str, Any], version: "Published", said: Words) -> dict[str, 
 def _notes(data: dict[str, Any], version: "Published", said: Words) -> list[dict[str, str]]:
     """What concerns the whole site: a title, which may be empty, and a text."""
     found = []
-    if policy := data.get("policy"):
-        revised = _filled(said["revised"], day=_day(date.fromisoformat(policy["date"]), data))
-        found.append({"id": "policy", "title": revised, "text": policy["summary"] or ""})
+    policy, notice = data.get("policy"), data.get("notice")
+    if policy:
+        found.append(_revision("policy", said["revised"], policy, data))
+    if notice and (policy is None or policy["date"] != notice["date"]):
+        found.append(_revision("notice", said["changed"], notice, data))
     if data.get("google_consent_mode") == "advanced":
         reason = _filled(said["google_reason"], reason=data["google_consent_mode_reason"])
         found.append({"id": "google-consent-mode", "title": "", "text": f"{said['google']} {reason}"})
     if not any(category["asked"] for category in data["categories"]):
         found.append({"id": "silent", "title": "", "text": said["silent"]})
     return found
+
+
+def _revision(id: str, title: str, of: Row, data: dict[str, Any]) -> dict[str, str]:
+    day = _day(date.fromisoformat(of["date"]), data)
+    return {"id": id, "title": _filled(title, day=day), "text": of["summary"] or ""}
 
 
 def _section(category: Row, data: dict[str, Any], version: "Published", said: Words) -> dict[str, Any]:

@@ -54,9 +54,9 @@ def deliver(engine: Engine, private: bool, now: Now) -> Tally:
         return sum(pool.map(lambda hook: _deliver_site(engine, hook, private, now), hooks), Tally())
 
 
-def wait(attempts: int, chance: float) -> timedelta:
+def wait(attempts: int, chance: float, first: timedelta = FIRST) -> timedelta:
     """How long to wait after so many attempts; `chance`, from 0 to 1, spreads those that failed together."""
-    longest: timedelta = min(LONGEST, FIRST * 2 ** min(attempts - 1, 20))
+    longest: timedelta = min(LONGEST, first * 2 ** min(attempts - 1, 20))
     return longest * (0.5 + chance / 2)
 
 

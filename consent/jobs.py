@@ -11,7 +11,7 @@ from sqlalchemy import String, insert, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import delivery, webhooks
+from consent import delivery, mailing, mails, webhooks
 from consent.config import Settings
 from consent.db import Moment, alone, db, writing_on
 
@@ -38,6 +38,18 @@ def _tidy(engine: Engine, _: Settings) -> str:
     return f"{webhooks.tidy(engine, _now())} events deleted"
 
 
+def _mail(engine: Engine, settings: Settings) -> str:
+    if settings.mail_url is None:
+        waiting = mails.count(engine)[mails.WAITING]
+        return f"{waiting} wait; set POORT_MAIL_URL to send them" if waiting else "none to send"
+    tally = mailing.send_due(engine, settings.mail_from, _now)
+    return f"{tally.sent} sent, {tally.failed} failed, {tally.dead} of them for good"
+
+
+def _tidy_mails(engine: Engine, _: Settings) -> str:
+    return f"{mails.tidy(engine, _now())} addresses forgotten"
+
+
 class Job(NamedTuple):
     """A job: at least how long after its last time it is due, and the function, which says what it did."""
 
@@ -49,6 +61,8 @@ class Job(NamedTuple):
 JOBS = (
     Job("webhooks", timedelta(0), _deliver),  # tells the owners' own systems
     Job("webhook-log", timedelta(days=1), _tidy),  # keeps the log of webhooks to its days
+    Job("mail", timedelta(0), _mail),  # sends what is queued for people
+    Job("mail-log", timedelta(days=1), _tidy_mails),  # forgets whom it was sent to (G1)
 )
 
 

@@ -18,6 +18,7 @@ from flask import Flask
 from marshmallow import Schema, fields, validate
 
 from consent import bodies, records
+from consent.changes import ASKS, ASKS_NOT, MATERIAL
 from consent.front import EXPIRED
 from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.hot import ROUTES, Hot
@@ -107,6 +108,8 @@ class ShownCategorySchema(Schema):
     purpose = fields.String(required=True)
     since = fields.Integer(required=True, metadata={"description": "The version that last changed it materially."})
     asked = fields.Boolean(required=True, metadata={"description": "A tracker in it needs consent."})
+    change = fields.String(
+        validate=validate.OneOf(MATERIAL), metadata={"description": "Why it asks again; there only when it does."})
 
 
 class ShownTrackerSchema(Schema):
@@ -120,6 +123,9 @@ class ShownTrackerSchema(Schema):
     category = fields.String(required=True, validate=validate.OneOf(CATEGORIES))
     exempt = fields.Boolean(required=True)
     since = fields.Integer(required=True)
+    change = fields.String(
+        required=True, allow_none=True, validate=validate.OneOf(MATERIAL),
+        metadata={"description": "By what it asks again; null since the first version."})
     purpose = fields.String(required=True)
     policy_url = fields.String(required=True, allow_none=True)
     transfer = fields.Boolean(required=True)
@@ -130,6 +136,14 @@ class ShownTrackerSchema(Schema):
     embed = fields.Boolean(required=True, metadata={"description": "Content that is loaded on a click."})
     signal = fields.String(required=True, allow_none=True, metadata={"description": "What tells its vendor."})
     elements = fields.List(fields.String(), required=True)
+
+
+class NoticeSchema(Schema):
+    """The latest material change of the privacy policy."""
+
+    version = fields.Integer(required=True)
+    date = fields.Date(required=True)
+    summary = fields.String(required=True)
 
 
 class ShownSchema(Schema):
@@ -147,6 +161,7 @@ class ShownSchema(Schema):
     languages = fields.List(fields.String(), required=True)
     google_consent_mode = fields.String(metadata={"description": "There only when the owner chose it."})
     google_consent_mode_reason = fields.String(metadata={"description": "Why the owner chose the advanced mode."})
+    notice = fields.Nested(NoticeSchema, metadata={"description": "There only after a material policy change."})
 
 
 class DeclaredTrackerSchema(ShownTrackerSchema):
@@ -156,7 +171,7 @@ class DeclaredTrackerSchema(ShownTrackerSchema):
     agreement = fields.Boolean(metadata={"description": "Is there a processing agreement? Where it was said."})
 
 
-class PolicySchema(Schema):
+class RevisionSchema(Schema):
     """The last revision of the site's privacy policy."""
 
     date = fields.Date(required=True)
@@ -170,7 +185,7 @@ class DeclarationSchema(ShownSchema):
     trackers = fields.List(fields.Nested(DeclaredTrackerSchema), required=True)
     asks = fields.Boolean(required=True, metadata={"description": "Is there anything that a visitor is asked for?"})
     ended = fields.Integer(required=True, allow_none=True, metadata={"description": "The version that it ended."})
-    policy = fields.Nested(PolicySchema, metadata={"description": "There only when the owner told of it."})
+    policy = fields.Nested(RevisionSchema, metadata={"description": "There only when the owner told of it."})
     page = fields.Dict(required=True, metadata={"description": "The same in words, section by section, as it is read."})
 
 
@@ -196,6 +211,17 @@ class SnapshotSchema(Schema):
     trackers = fields.List(fields.Dict(), required=True)
 
 
+class ChangeSchema(Schema):
+    """What a version changed against the one before; a material change asks the trackers and categories anew."""
+
+    kind = fields.String(required=True)
+    material = fields.Boolean(required=True)
+    rule = fields.String(required=True, validate=validate.OneOf((ASKS, ASKS_NOT)))
+    trackers = fields.List(fields.String(), required=True)
+    categories = fields.List(fields.String(validate=validate.OneOf(CATEGORIES)), required=True)
+    sentence = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
 class VersionSchema(Schema):
     """A published version: frozen, numbered, hashed."""
 
@@ -203,6 +229,12 @@ class VersionSchema(Schema):
     number = fields.Integer(required=True)
     digest = fields.String(required=True, metadata={"description": "SHA-256 of the snapshot's RFC 8785 JSON."})
     published_at = fields.DateTime(required=True)
+    effective_at = fields.DateTime(required=True)
+    ended_at = fields.DateTime(
+        required=True, allow_none=True, metadata={"description": "When the next one was published."})
+    changes = fields.List(
+        fields.Nested(ChangeSchema), required=True, allow_none=True,
+        metadata={"description": "Null in versions that were published before changes were kept."})
     since = fields.Dict(required=True)
     snapshot = fields.Nested(SnapshotSchema, required=True)
 
@@ -358,7 +390,7 @@ CALLS: dict[str, Call] = {
         409: refused("Another report about the record was first.")}, {}, {}, OutcomesSchema,
         {"record": EXAMPLE["id"], "trackers": {"hotjar": ["deleted"], "ga4": ["could_not"]}}, RECEIPT),
     "GET /v1/sites/{site}/versions/{number}": Call({
-        200: Says("The version; it never changes.", {JSON: VersionSchema}),
+        200: Says("The version; of it only `ended_at` is ever set, once.", {JSON: VersionSchema}),
         404: refused("This site has no such version."), 503: AWAY}),
     "GET /v1/sites/{site}/declaration": Call({
         200: Says("The declaration.", {HTML: None, JSON: DeclarationSchema}), 404: NO_SITE, 503: AWAY}, LANGUAGE),

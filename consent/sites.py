@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from consent.accounts import Membership, Organisation, User, organisation_named
 from consent.catalogue import CATALOGUE, SiteTrackerSchema, plain_text, resolve
 from consent.db import db
+from consent.gate import OPTIONAL
+from consent.shapes import flag, one_of
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 LANGUAGES = ("nl", "en")
@@ -54,6 +57,15 @@ def _web_address(value: str) -> None:
         raise ValidationError("Not a web address that starts with https://.")
 
 
+def _day(value: str) -> None:
+    try:
+        right = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        right = False
+    if not right:
+        raise ValidationError("Not a day; write it as 2026-11-22.")
+
+
 class ControllerSchema(Schema):
     """Who asks for the consent (B6)."""
 
@@ -63,6 +75,27 @@ class ControllerSchema(Schema):
     name = plain_text(200, required=True)
     email = fields.Email(required=True)
     policy_url = fields.String(required=True, validate=[validate.Length(1, 500), _web_address])
+
+
+class PolicySchema(Schema):
+    """The privacy policy's last revision; a material one is told to visitors and owners (F3)."""
+
+    class Meta:
+        unknown = RAISE
+
+    date = fields.String(required=True, validate=_day)
+    material = flag()
+    summary = fields.Dict(keys=fields.String(validate=validate.OneOf(LANGUAGES)), values=plain_text(500))
+    affects = fields.List(one_of(OPTIONAL), validate=validate.Length(max=len(OPTIONAL)))
+
+    @validates_schema(skip_on_field_errors=True)
+    def agrees(self, data: dict[str, Any], **_: Any) -> None:
+        """Rules over more than one field."""
+        affects = data.get("affects", [])
+        if affects and not data.get("material"):
+            raise ValidationError("Belongs to a material change: only that asks anybody again (F4).", "affects")
+        if len(set(affects)) != len(affects):
+            raise ValidationError("Names something twice.", "affects")
 
 
 class SiteSchema(Schema):
@@ -80,6 +113,7 @@ class SiteSchema(Schema):
     name = plain_text(200, required=True)
     organisation = plain_text(200, required=True)
     controller = fields.Nested(ControllerSchema, required=True)
+    policy = fields.Nested(PolicySchema)
     origins = fields.List(fields.String(validate=_origin), required=True, validate=validate.Length(1, 100))
     cookie_domain = fields.String(allow_none=True, load_default=None)
     default_language = fields.String(load_default="nl", validate=validate.OneOf(LANGUAGES))
@@ -128,6 +162,7 @@ class SiteSchema(Schema):
             raise ValidationError("Are too many: a choice for each of them has to fit in a cookie.", "trackers")
         _agree_cookie_domain(data)
         _agree_consent_mode(data)
+        _agree_policy(data)
 
     @validates_schema(skip_on_field_errors=True)
     def resolvable(self, data: dict[str, Any], **_: Any) -> None:
@@ -161,6 +196,13 @@ def _agree_cookie_domain(data: dict[str, Any]) -> None:
         host = str(urlsplit(origin).hostname)
         if host != domain and not host.endswith(f".{domain}"):
             raise ValidationError(f"The origin {origin} is not within this domain.", "cookie_domain")
+
+
+def _agree_policy(data: dict[str, Any]) -> None:
+    policy = data.get("policy", {})
+    missing = [name for name in data["languages"] if name not in policy.get("summary", {})]
+    if policy.get("material") and missing:
+        raise ValidationError({"policy": {"summary": {name: ["Says what changed; is needed."] for name in missing}}})
 
 
 def _agree_consent_mode(data: dict[str, Any]) -> None:

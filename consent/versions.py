@@ -5,7 +5,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +19,11 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import banners, gate
+from consent import banners, changes, gate
+from consent.announcements import announce
 from consent.answers import JSON_TYPE, PATIENCE, Asset, asset, dumps
 from consent.catalogue import resolve
+from consent.changes import Change
 from consent.db import Moment, db
 from consent.front import Front, domains
 from consent.outbox import Webhook
@@ -45,6 +47,7 @@ class Version(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy
     since: Mapped[dict[str, Any]] = mapped_column(JSON)
     script_digest: Mapped[str] = mapped_column(String(64))  # E3: the code that showed it
     published_at: Mapped[datetime] = mapped_column(Moment)
+    changes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # against the version before
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Published:
     published_at: datetime
     snapshot: Mapping[str, Any]
     gate: gate.Version
+    since: Mapping[str, Any]  # as `changes.since` makes it; versions of before its kinds and notice lack them
+    changes: Sequence[Mapping[str, Any]] | None  # None: published before they were kept
 
     @property
     def definition(self) -> Mapping[str, Any]:
@@ -121,49 +126,61 @@ def canonical(snapshot: Mapping[str, Any]) -> bytes:
     return rfc8785.dumps(dict(snapshot))
 
 
-def _material(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What makes a tracker another one to the visitor (F3): a typo in its purpose or one more cookie does not (F4)."""
-    return row["category"], row["vendor"], row["role"], row["exempt"]
+def digest_of(snapshot: Mapping[str, Any]) -> str:
+    """What a version is known by: the SHA-256 of its snapshot's canonical JSON (E2)."""
+    return hashlib.sha256(canonical(snapshot)).hexdigest()
 
 
-def since(previous: Version | None, snapshot: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Per tracker and category the version that last changed it materially."""
-    before = {row["id"]: row for row in json.loads(previous.snapshot)["trackers"]} if previous else {}
-    known = previous.since if previous else {"trackers": {}, "categories": dict.fromkeys(gate.CATEGORIES, number)}
-    trackers = {
-        row["id"]: known["trackers"][row["id"]]
-        if row["id"] in before and _material(before[row["id"]]) == _material(row)
-        else number
-        for row in snapshot["trackers"]
-    }
-    return {"trackers": trackers, "categories": dict(known["categories"])}
+def changes_of(previous: Version | None, snapshot: Mapping[str, Any]) -> list[Change]:
+    """What this snapshot would change against the version before; nothing when there is none."""
+    return changes.compare(json.loads(previous.snapshot), snapshot) if previous else []
+
+
+def _previous(site: Site) -> Version | None:
+    return db.session.get(Version, (site.key, site.current)) if site.current else None
+
+
+def preview(site: Site) -> tuple[str, list[Change]]:
+    """The digest that publishing the draft now would have, and what it would change. Raises ValidationError."""
+    snapshot = freeze(site.draft)
+    return digest_of(snapshot), changes_of(_previous(site), snapshot)
 
 
 def publish(site: Site, now: datetime) -> tuple[Version, bool]:
     """Freeze the draft as the next version; also whether it is new: the same content is not published twice.
 
-    The caller commits. Two who publish at once: the second one's number is taken, and its commit fails.
+    A material policy change queues the mails that tell the owners of it. The caller commits. Two who publish at once:
+    the second one's number is taken, and its commit fails.
     """
-    previous = db.session.get(Version, (site.key, site.current)) if site.current else None
+    previous = _previous(site)
     snapshot = freeze(site.draft)
-    text = canonical(snapshot)
-    digest = hashlib.sha256(text).hexdigest()
-    if previous is not None and previous.digest == digest:
+    if previous is not None and previous.digest == digest_of(snapshot):
         return previous, False
     number = (previous.number if previous else 0) + 1
-    version = Version(
-        site=site.key,
-        number=number,
-        digest=digest,
-        snapshot=text.decode(),
-        since=since(previous, snapshot, number),
-        script_digest=hashlib.sha256(banners.code().encode()).hexdigest(),
-        published_at=now,
-    )
+    found = changes_of(previous, snapshot)
+    since = changes.since(previous.since if previous else None, snapshot, found, number)
+    version = _version(site.key, number, snapshot, since, found, now)
     db.session.add(version)
     site.current = number
     db.session.flush()
+    if any(change.kind == "policy" and change.material for change in found):
+        announce(site, number, snapshot, found, now)
     return version, True
+
+
+def _version(
+    site: str, number: int, snapshot: Mapping[str, Any], since: dict[str, Any], found: Sequence[Change], now: datetime
+) -> Version:
+    return Version(
+        site=site,
+        number=number,
+        digest=digest_of(snapshot),
+        snapshot=canonical(snapshot).decode(),
+        since=since,
+        script_digest=hashlib.sha256(banners.code().encode()).hexdigest(),
+        published_at=now,
+        changes=[change.as_json() for change in found],
+    )
 
 
 def pending(site: Site, version: Version | None) -> bool:
@@ -171,7 +188,7 @@ def pending(site: Site, version: Version | None) -> bool:
     if version is None:
         return True
     try:
-        return hashlib.sha256(canonical(freeze(site.draft))).hexdigest() != version.digest
+        return digest_of(freeze(site.draft)) != version.digest
     except ValidationError:  # the catalogue has changed since it was applied
         return True
 
@@ -186,7 +203,7 @@ def published(row: Any) -> Published:
         for tracker in snapshot["trackers"]
     }
     view = gate.Version(row.site, row.number, trackers, row.since["categories"], snapshot["definition"]["audience"])
-    return Published(row.site, row.number, row.digest, row.published_at, snapshot, view)
+    return Published(row.site, row.number, row.digest, row.published_at, snapshot, view, row.since, row.changes)
 
 
 class Unavailable(Exception):

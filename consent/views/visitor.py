@@ -165,14 +165,23 @@ def _summary(version: Published) -> dict[str, Any]:
     return {
         "number": version.number,
         "digest": version.digest,
-        "published_at": version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "published_at": _moment(version),
     }
 
 
+def _moment(version: Published) -> str:
+    return version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _version(version: Published) -> dict[str, Any]:
+    """A version, in effect from its publication until the next one's."""
+    later = _numbered(version.site, version.number + 1)
     return {
         "site": version.site,
         **_summary(version),
+        "effective_at": _moment(version),
+        "ended_at": _moment(later) if later else None,
+        "changes": version.changes,
         "since": {
             "trackers": {name: tracker.since for name, tracker in version.gate.trackers.items()},
             "categories": dict(version.gate.categories),
@@ -183,18 +192,15 @@ def _version(version: Published) -> dict[str, Any]:
 
 @views.get("/v1/sites/<site>/versions/<number>")
 def version(site: str, number: str) -> Response:
-    """The frozen snapshot, its digest (SHA-256 over the snapshot's RFC 8785 JSON) and when it was published."""
+    """The frozen snapshot, its digest (SHA-256 over its RFC 8785 JSON), when it applied, and what it changed."""
     found = _numbered(site, int(number)) if re.fullmatch("[1-9][0-9]{0,8}", number) else None
     if found is None:
         raise Refused(404, "unknown_version", "This site has no such version.")
-    return response(
-        reply(200, _version(found))._replace(
-            headers=[
-                ("Content-Type", "application/json; charset=utf-8"),
-                ("Cache-Control", "public, max-age=31536000, immutable"),
-            ]
-        )
-    )
+    shown = _version(found)
+    # What is in effect gets an end some day; what has ended never changes.
+    life = "public, max-age=31536000, immutable" if shown["ended_at"] else "public, max-age=60"
+    headers = [("Content-Type", "application/json; charset=utf-8"), ("Cache-Control", life)]
+    return response(reply(200, shown)._replace(headers=headers))
 
 
 def _language(version: Published) -> str:
