@@ -129,7 +129,7 @@ def _own(data: dict[str, Any], version: "Published", said: Words) -> dict[str, A
     return {
         "id": "", "name": said["own"], "purpose": said["own_purpose"], "asked": False,
         "facts": [_fact(said["vendor"], data["controller"]["name"])],
-        "stored": {"caption": _filled(said["stored"], name=said["own"]), "rows": rows},
+        "stored": {"caption": said["own_stored"], "rows": rows},
     }
 
 

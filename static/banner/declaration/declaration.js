@@ -59,7 +59,7 @@
     return h("section", { class: "poort-declaration", lang: spoken, "aria-labelledby": title.id },
       title,
       h("p", {}, page.version),
-      h("p", {}, page.responsible, page.links.map((one) => [" ", link(one)]).flat()),
+      h("p", {}, page.responsible, page.links.map((one, at) => [at ? " · " : " ", link(one)]).flat()),
       page.notes.map((note) => h("p", { class: "poort-note" }, note.title ? h("strong", {}, note.title) : "", " ", note.text)),
       h("div", { class: "poort-mine" }, h("p", { "data-chosen": "", hidden: "" }), h("p", { "data-change": "" })),
       page.sections.map((each) => section(each, page.labels)));
