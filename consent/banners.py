@@ -68,6 +68,14 @@ def signals() -> dict[str, str]:
     return found
 
 
+def small_script(name: str) -> bytes:
+    """One of the scripts beside the banner's, with its style sheet in it: `declaration` or `durable`."""
+    script = SCRIPT.with_name(name) / f"{name}.js"
+    rules = script.with_suffix(".css")
+    styles = json.dumps(rules.read_text(encoding="utf-8")) if rules.exists() else ""
+    return script.read_text(encoding="utf-8").replace("POORT_DECLARATION_CSS", styles, 1).encode()
+
+
 def code() -> str:
     """All code that a visitor's browser may be given, for its digest (E3)."""
     return built_script() + SIGNALS.read_text(encoding="utf-8")

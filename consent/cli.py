@@ -186,9 +186,13 @@ def list_command() -> None:
 @site_group.command("snippet")
 @click.argument("key")
 @click.option("--auto", is_flag=True, help="Hold back trackers that nobody tagged; goes first in the head.")
-def snippet_command(key: str, auto: bool) -> None:
+@click.option("--declaration", is_flag=True, help="The tag that puts the cookie declaration in a page, instead.")
+def snippet_command(key: str, auto: bool, declaration: bool) -> None:
     """Print the tag to put in the head of every page of the site KEY."""
-    click.echo(sites.snippet(_site(key), current_app.extensions["poort.settings"].public_url, auto))
+    if auto and declaration:
+        raise click.UsageError("--auto and --declaration are two tags: ask for one at a time.")
+    url = current_app.extensions["poort.settings"].public_url
+    click.echo(sites.declaration_snippet(_site(key), url) if declaration else sites.snippet(_site(key), url, auto))
 
 
 @site_group.command("requests")

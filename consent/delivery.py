@@ -90,11 +90,27 @@ def _deliver_site(engine: Engine, hook: Hook, private: bool, now: Now) -> Tally:
         for _ in range(MOST // BATCH):
             events = _next(engine, hook.site, now())
             for event in events:
-                if time.monotonic() > until or not _tell(engine, endpoint, hook, event, tally, now):
+                if time.monotonic() > until or not _is_same(engine, hook):
+                    return tally
+                if _waits(engine, event) and not _tell(engine, endpoint, hook, event, tally, now):
                     return tally
             if not events:
                 break
     return tally
+
+
+def _is_same(engine: Engine, hook: Hook) -> bool:
+    """Whether the owner still wants to be told there. A changed address has its turn in the next go."""
+    query = select(Webhook.url, Webhook.secret).where(Webhook.site == hook.site, Webhook.stopped_at.is_(None))
+    with engine.connect() as connection:
+        return connection.execute(query).first() == (hook.url, hook.secret)
+
+
+def _waits(engine: Engine, event: Row[Any]) -> bool:
+    """Whether it is still to be told: the visitor may have been erased since it was read."""
+    query = select(Event.id).where(Event.site == event.site, Event.id == event.id, Event.state == WAITING)
+    with engine.connect() as connection:
+        return connection.execute(query).first() is not None
 
 
 def _tell(engine: Engine, endpoint: Endpoint, hook: Hook, event: Row[Any], tally: Tally, now: Now) -> bool:

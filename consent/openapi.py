@@ -147,8 +147,8 @@ class NoticeSchema(Schema):
     summary = fields.String(required=True)
 
 
-class DeclarationSchema(Schema):
-    """What the current version of a site shows, in one language."""
+class ShownSchema(Schema):
+    """What a version of a site shows, in one language."""
 
     site = fields.String(required=True)
     name = fields.String(required=True)
@@ -159,14 +159,40 @@ class DeclarationSchema(Schema):
     controller = fields.Dict(required=True)
     categories = fields.List(fields.Nested(ShownCategorySchema), required=True)
     trackers = fields.List(fields.Nested(ShownTrackerSchema), required=True)
+    languages = fields.List(fields.String(), required=True)
     google_consent_mode = fields.String(metadata={"description": "There only when the owner chose it."})
     google_consent_mode_reason = fields.String(metadata={"description": "Why the owner chose the advanced mode."})
+    notice = fields.Nested(NoticeSchema, metadata={"description": "There only after a material policy change."})
 
 
-class ConfigSchema(DeclarationSchema):
+class DeclaredTrackerSchema(ShownTrackerSchema):
+    """A tracker in the declaration."""
+
+    reason = fields.String(metadata={"description": "Why it needs no consent, or another category; where it was said."})
+    agreement = fields.Boolean(metadata={"description": "Is there a processing agreement? Where it was said."})
+
+
+class RevisionSchema(Schema):
+    """The last revision of the site's privacy policy."""
+
+    date = fields.Date(required=True)
+    material = fields.Boolean(required=True)
+    summary = fields.String(required=True, allow_none=True)
+
+
+class DeclarationSchema(ShownSchema):
+    """The cookie declaration of the current version, in one language."""
+
+    trackers = fields.List(fields.Nested(DeclaredTrackerSchema), required=True)
+    asks = fields.Boolean(required=True, metadata={"description": "Is there anything that a visitor is asked for?"})
+    ended = fields.Integer(required=True, allow_none=True, metadata={"description": "The version that it ended."})
+    policy = fields.Nested(RevisionSchema, metadata={"description": "There only when the owner told of it."})
+    page = fields.Dict(required=True, metadata={"description": "The same in words, section by section, as it is read."})
+
+
+class ConfigSchema(ShownSchema):
     """The same with what the script needs beside it."""
 
-    languages = fields.List(fields.String(), required=True)
     cookie_domain = fields.String(required=True, allow_none=True)
     release = fields.String(required=True)
     audience = fields.String(required=True)
@@ -175,7 +201,6 @@ class ConfigSchema(DeclarationSchema):
     ask = fields.Boolean(required=True)
     texts = fields.Dict(required=True)
     signals = fields.Dict(required=True)
-    notice = fields.Nested(NoticeSchema, metadata={"description": "There only after a material policy change."})
 
 
 class SnapshotSchema(Schema):
@@ -358,6 +383,9 @@ CALLS: dict[str, Call] = {
         404: NO_SITE, 503: AWAY}),
     "GET /banner/v1/poort.js": Call({
         200: Says("The script.", {SCRIPT: None}, {"ETag": "Names these bytes."}), 304: Says("The same as you have.")}),
+    **{f"GET /banner/v1/{name}.js": Call({
+        200: Says("The script.", {SCRIPT: None}, {"ETag": "Names these bytes."}), 304: Says("The same as you have.")})
+       for name in ("declaration", "durable")},
     "GET /banner/v1/{name}.js": Call({
         200: Says("The second script.", {SCRIPT: None}, {"ETag": "Names these bytes."}),
         304: Says("The same as you have."), 404: refused("There is no script of this name.")}),

@@ -322,3 +322,8 @@ def snippet(site: Site, public_url: str, auto: bool = False) -> str:
     if auto:
         return f'<script src="{script}" data-auto></script>\n{PATIENT}'
     return f'<script async src="{script}"></script>'
+
+
+def declaration_snippet(site: Site, public_url: str) -> str:
+    """What the owner puts in the site's page about cookies, where the declaration is to appear."""
+    return f'<script async src="{public_url}/banner/v1/declaration.js" data-site="{site.key}"></script>'

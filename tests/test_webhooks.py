@@ -203,6 +203,78 @@ class TestErasure:
         assert db.session.execute(db.text("SELECT count(*) FROM outcome")).scalar() == 0
 
 
+class TestWhileItDelivers:
+    """What was read for a batch is no longer true when its turn comes."""
+
+    @pytest.fixture
+    def during(self, receiver: Receiver) -> Callable[[Callable[[], Any]], None]:
+        """Deliver, and do something while the first event is being taken."""
+
+        def run(work: Callable[[], Any]) -> None:
+            taken, done = threading.Event(), threading.Event()
+
+            def answer(_: Taken) -> int:
+                taken.set()
+                done.wait(30)
+                return 200
+
+            receiver.answer = answer
+            db.session.rollback()
+            runner = threading.Thread(target=delivery.deliver, args=(db.engine, True, lambda: datetime.now(UTC)))
+            runner.start()
+            assert taken.wait(30)
+            work()
+            db.session.rollback()
+            done.set()
+            runner.join()
+
+        return run
+
+    def test_a_changed_address_gets_the_rest(
+        self, app: Flask, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        for _ in range(3):
+            post(body())
+        with Receiver() as elsewhere:
+            during(lambda: hook(app, elsewhere.url))
+            assert (len(receiver.taken), len(elsewhere.taken)) == (1, 0)
+            assert deliver().delivered == 2
+            assert len({event["id"] for event in receiver.events() + elsewhere.events()}) == 3
+
+    def test_another_secret_signs_the_rest(
+        self, app: Flask, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        post(body())
+        post(body())
+        secrets: list[str] = []
+        during(lambda: secrets.append(hook(app, receiver.url)))
+        deliver()
+        signed = [verify_webhook(secrets[0], one.headers["poort-signature"], one.body, time.time())
+                  for one in receiver.taken]
+        assert signed == [False, True]
+
+    def test_a_removed_webhook_is_told_no_more(
+        self, app: Flask, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        post(body())
+        post(body())
+        during(lambda: flask(app, "webhook", "remove", "shop"))
+        assert len(receiver.taken) == 1
+        assert outbox() == []
+
+    def test_who_was_erased_meanwhile_is_not_told_of(
+        self, client: FlaskClient, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        """G5"""
+        post(body())
+        sent = body("accept_all")
+        receipt = post(sent).json["receipt"]
+        during(lambda: client.delete("/v1/sites/shop/me", headers={"Poort-Receipt": receipt}))
+        deliver()
+        assert [event["type"] for event in receiver.events() if event["visitor"] == sent["visitor"]] == [
+            "consent.erased"]
+
+
 class TestTriedAgain:
     def test_after_a_fault_a_later_event_of_the_visitor_waits_and_others_go_on(
         self, post: Post, receiver: Receiver, secret: str

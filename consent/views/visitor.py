@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
-from flask_babel import force_locale, format_date
+from flask_babel import force_locale
 
 from consent import banners, erasure, exports, outcomes, records, rights
+from consent import declaration as declared
 from consent.answers import NO_STORE, Answer, reply
 from consent.db import db, iso, leave_no_trace, writing
 from consent.hot import Hot
@@ -256,34 +257,15 @@ def declaration(site: str) -> Response:
     """The cookie declaration from the current version: HTML, or JSON for who accepts that (C2 to C4)."""
     found = _published(site)
     language = _language(found)
-    shown = banners.config(found, language)
+    data = declared.declaration(found, language)
     if request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html") == "application/json":
-        answer = response(
-            reply(
-                200,
-                {
-                    name: shown[name]
-                    for name in (
-                        "site",
-                        "name",
-                        "version",
-                        "digest",
-                        "published_at",
-                        "language",
-                        "controller",
-                        "categories",
-                        "trackers",
-                        "google_consent_mode",
-                        "google_consent_mode_reason",
-                    )
-                    if name in shown
-                },
-            )
-        )
+        answer = response(reply(200, data))
     else:
-        answer = _page("visitor/declaration.html", found, language)
+        answer = _page("visitor/declaration.html", found, language, data=data, page=data["page"])
     answer.headers["Cache-Control"] = "public, max-age=60"
     answer.headers["Vary"] = "Accept, Accept-Language"
+    answer.add_etag()
+    answer.make_conditional(request)
     return answer
 
 
@@ -323,6 +305,6 @@ def _page(template: str, version: Published, language: str, **more: Any) -> Resp
                 shown=banners.config(version, language),
                 language=language,
                 languages=version.definition["languages"],
-                day=format_date(version.published_at, "long"),
+                **more,
             )
         )
