@@ -56,6 +56,11 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined, misc]  # as above
     memberships: Mapped[list["Membership"]] = relationship(back_populates="user")
 
     @property
+    def is_owner(self) -> bool:
+        """Whether they are owner of an organisation."""
+        return any(membership.role == "owner" for membership in self.memberships)
+
+    @property
     def roles(self) -> list[Any]:  # type: ignore[override]  # a property is enough to be asked for roles
         """Roles belong to a membership here, not to a user: Flask-Security finds none."""
         return []

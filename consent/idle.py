@@ -54,25 +54,24 @@ def _warn(user: User, ends: date, now: datetime) -> bool:
         return False
     day = max(ends, now.date() + NOTICE)
     with force_locale(_language(user)):
-        subject = gettext("Your account at Poort will be removed")
-        text = _last_owner_text(user) if is_needed(user) else _text(user, day)
+        subject, text = _last_owner_text(user) if is_needed(user) else _text(user, day)
     mails.queue(_key(user), user.email, subject, text, now)
     return True
 
 
-def _text(user: User, day: date) -> str:
-    return str(gettext(
+def _text(user: User, day: date) -> tuple[str, str]:
+    return gettext("Your account at Poort will be removed"), gettext(
         "You have not signed in to Poort as %(email)s since %(seen)s. Accounts without a sign of life for 36 months are"
         " removed: yours on %(day)s or soon after.\n\nSign in before that day if you want to keep it.",
-        email=user.email, seen=user.seen_on, day=day))
+        email=user.email, seen=user.seen_on, day=day)
 
 
-def _last_owner_text(user: User) -> str:
-    return str(gettext(
+def _last_owner_text(user: User) -> tuple[str, str]:
+    return gettext("Your account at Poort"), gettext(
         "You have not signed in to Poort as %(email)s since %(seen)s. Accounts without a sign of life for 36 months are"
         " removed. Yours stays for now, because you are the last owner of an organisation with a published site.\n\n"
         "Sign in, or have somebody else made owner.",
-        email=user.email, seen=user.seen_on))
+        email=user.email, seen=user.seen_on)
 
 
 def _language(user: User) -> str:

@@ -229,6 +229,21 @@ def keep_running(stop: Signal) -> None:
             stop.wait(pause)
 
 
+class Standing(NamedTuple):
+    """A job as people look at it. `run` is None when it was never done; `overdue`: nobody does it."""
+
+    job: Job
+    run: runs.Run | None
+    overdue: bool
+
+
+def standings(engine: Engine) -> list[Standing]:
+    """Every job and how it stands."""
+    found, now = runs.known(engine), _now()
+    every = [(job, found.get(job.name)) for job in JOBS]
+    return [Standing(job, run, run is not None and runs.is_overdue(run, now)) for job, run in every]
+
+
 def samples(engine: Engine) -> runs.Samples:
     """What Prometheus is told of the jobs."""
     return runs.Samples([job.name for job in JOBS], runs.known(engine), _now())

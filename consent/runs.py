@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from sqlalchemy import BigInteger, String, insert, select, update
 from sqlalchemy.engine import Engine, Row
 from sqlalchemy.orm import Mapped, mapped_column
@@ -111,7 +112,7 @@ def forget_errors(engine: Engine, now: datetime) -> int:
         return int(connection.execute(old.values(error="")).rowcount)
 
 
-class Samples:
+class Samples(Collector):
     """What Prometheus is told of the jobs, the same whichever process is asked."""
 
     def __init__(self, names: list[str], found: Mapping[str, Run], now: datetime) -> None:
