@@ -38,6 +38,8 @@ def expected(rule: str) -> dict[str, int] | None:
         return {"anonymous": 302, "charlie": 404, "bob": 403, "alice": 200}
     if rule.startswith("/console/sites/<key>"):
         return {"anonymous": 302, "charlie": 404, "bob": 200, "alice": 200}
+    if rule == "/console/jobs":
+        return {"anonymous": 302, "charlie": 200, "bob": 403, "alice": 200}
     if rule.startswith("/console"):
         return {"anonymous": 302, "charlie": 200, "bob": 200, "alice": 200}
     return None
