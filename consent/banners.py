@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from consent import restorations
 from consent.gate import CATEGORIES, OPTIONAL
 
 if TYPE_CHECKING:
@@ -118,7 +119,14 @@ def config(version: "Published", language: str) -> dict[str, Any]:
         "texts": {key: value for key, value in words.items() if key != "categories"},
         "signals": {"gpc": True, "data_layer": True},
         **{name: definition[name] for name in _CONSENT_MODE if name in definition},
+        **_restored(version),
     }
+
+
+def _restored(version: "Published") -> dict[str, dict[str, int]]:
+    """That hours were lost, whose receipts the pages send again."""
+    found = restorations.told(version.lost)
+    return {"restored": found} if found else {}
 
 
 def _tracker(row: dict[str, Any], since: int, language: str) -> dict[str, Any]:
@@ -142,7 +150,7 @@ def _means(row: dict[str, Any]) -> dict[str, Any]:
 # What the script has from the start; the rest of a config it fetches when a visitor opens the settings.
 _FIRST = (
     "site", "version", "language", "cookie_domain", "release", "audience", "ask", "categories", "trackers", "texts",
-    "controller",
+    "controller", "restored",
 )
 _FIRST_TEXTS = (
     "direction", "title", "intro", "change", "policy", "accept_all", "necessary_only", "preferences", "reopen",

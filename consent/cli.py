@@ -1,5 +1,5 @@
 """The commands: `flask site ...`, `flask user create`, `flask key ...`, `flask webhook ...`, `flask jobs run`,
-`flask report`; `flask catalogue ...` has a module of its own.
+`flask report`; `flask catalogue ...` and `flask backup ...` have modules of their own.
 
 Each ends non-zero with one clear line on bad input.
 """
@@ -23,6 +23,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from consent import accounts, demo, jobs, keys, records, reports, sites, versions, webhooks
+from consent.backup_commands import backup_group
 from consent.catalogue_commands import catalogue_group
 from consent.db import db, writing
 from consent.endpoints import BadAddress
@@ -333,7 +334,7 @@ def register(app: Flask) -> None:
     """Add the commands; a database that is away or not made yet is one line, not a traceback."""
     app.cli.add_command(report_command)
     _clear_errors(report_command)
-    own = (site_group, user_group, key_group, webhook_group, jobs_group, demo_group, catalogue_group)
+    own = (site_group, user_group, key_group, webhook_group, jobs_group, backup_group, demo_group, catalogue_group)
     for group in own:
         app.cli.add_command(group)
     groups: tuple[click.Group, ...] = (*own, db_group)

@@ -94,6 +94,12 @@ def _token(value: str) -> str:
     return value.strip()
 
 
+def _folder(value: str) -> str:
+    if not value.strip().startswith("/"):
+        raise ValueError("must be the whole path of a folder, such as /var/backups/poort")
+    return value.strip()
+
+
 @dataclass(frozen=True)
 class Setting:
     """One row of the table; `default` None means that the setting has to be given."""
@@ -175,6 +181,27 @@ SETTINGS: tuple[Setting, ...] = (
         "on: webhooks may go to addresses of this machine and of private networks too. Off, to public addresses alone.",
     ),
     Setting(
+        "POORT_BACKUP_DIR",
+        _folder,
+        "",
+        "The folder of the backups and of the list of erasures; best on another disk. With POORT_BACKUP_KEYS a backup "
+        "is made every day.",
+    ),
+    Setting(
+        "POORT_BACKUP_KEYS",
+        _keys,
+        "",
+        "Keys that encrypt backups, comma-separated, newest first. The first encrypts, all decrypt. Keep a copy where "
+        "no backup is: without them a backup is worth nothing.",
+        secret=True,
+    ),
+    Setting(
+        "POORT_BACKUP_KEEP",
+        _whole(1, 395),
+        "30",
+        "Days that a backup is kept; what a visitor had erased is in older ones until they are deleted.",
+    ),
+    Setting(
         "POORT_LOG_LEVEL",
         _choice("debug", "info", "warning", "error"),
         "info",
@@ -235,6 +262,9 @@ class Settings:
     demo: bool
     metrics_token: str
     webhook_private: bool
+    backup_dir: str
+    backup_keys: tuple[str, ...]
+    backup_keep: int
     log_level: str
     access_log: bool
     request_seconds: int
@@ -277,4 +307,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     """Every setting from `environ`; raises ConfigError for the first that can not be used."""
     values = {setting.key: parse(setting, environ) for setting in SETTINGS}
     values["public_url"] = values["public_url"] or f"http://127.0.0.1:{values['port']}"
+    values["backup_keys"] = values["backup_keys"] or ()
+    if set(values["backup_keys"]) & set(values["secret_keys"]):  # who has the one has not yet the other
+        raise ConfigError("POORT_BACKUP_KEYS holds a key of POORT_SECRET_KEYS; a backup needs keys of its own.")
     return Settings(**values)

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from consent import outbox, outcomes, records
+from consent import outbox, outcomes, records, tombstones
 from consent.db import microseconds
 from consent.gate import Version
 
@@ -15,6 +15,7 @@ def erase(site: str, visitor: uuid.UUID, version: Version, now: datetime) -> int
     the event or the record until it is added, so that it is there when the trail's turn comes.
     """
     latest = records.latest(site, visitor)
+    tombstones.bury(site, visitor, max(now, latest["recorded_at"]) if latest else now)
     outbox.forget(site, visitor)
     gone = records.erase(site, visitor)
     outcomes.erase(site, visitor)

@@ -11,7 +11,7 @@ from sqlalchemy import String, insert, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import delivery, webhooks
+from consent import backups, delivery, webhooks
 from consent.config import Settings
 from consent.db import Moment, alone, db, writing_on
 
@@ -49,6 +49,8 @@ class Job(NamedTuple):
 JOBS = (
     Job("webhooks", timedelta(0), _deliver),  # tells the owners' own systems
     Job("webhook-log", timedelta(days=1), _tidy),  # keeps the log of webhooks to its days
+    Job("backup", timedelta(days=1), backups.daily),  # makes a backup and proves it
+    Job("backup-expiry", timedelta(hours=1), backups.tidy),  # deletes old backups, and tombstones that none needs
 )
 
 

@@ -60,7 +60,7 @@ def share(answer: Response) -> Response:
 @views.route("/v1/sites/<site>/outcomes", methods=["OPTIONS"])
 def preflight(site: str) -> Response:
     """A browser asks whether a page may call."""
-    methods = ["POST"] if request.path.endswith("/outcomes") else ["GET", "DELETE"]
+    methods = ["POST"] if request.path.endswith(("/outcomes", "/receipts")) else ["GET", "DELETE"]
     found = settled(lambda: _hot().preflight(call_of(request.environ), methods))
     # `share` adds who may read; here only how they may ask.
     how = [
