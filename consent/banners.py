@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from consent import restorations
 from consent.gate import CATEGORIES, OPTIONAL
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def config(version: "Published", language: str) -> dict[str, Any]:
         "texts": {key: value for key, value in words.items() if key != "categories"},
         "signals": {"gpc": True, "data_layer": True},
         **{name: definition[name] for name in _CONSENT_MODE if name in definition},
+        **_restored(version),
     }
 
 
@@ -147,6 +149,12 @@ def _notice(version: "Published", language: str) -> dict[str, Any]:
     # A language that the site has got since has no summary of its own.
     summary = notice["summary"].get(language) or next(iter(notice["summary"].values()))
     return {"notice": {**notice, "summary": summary}}
+
+
+def _restored(version: "Published") -> dict[str, dict[str, int]]:
+    """That hours were lost, whose receipts the pages send again."""
+    found = restorations.told(version.lost)
+    return {"restored": found} if found else {}
 
 
 def _tracker(row: dict[str, Any], version: "Published", language: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """The commands: `flask site ...`, `flask user create`, `flask key ...`, `flask webhook ...`, `flask report`;
-`flask catalogue ...`, `flask jobs ...` and `flask organisation ...` have modules of their own.
+`flask catalogue ...`, `flask jobs ...`, `flask organisation ...` and `flask backup ...` have modules of their own.
 
 Each ends non-zero with one clear line on bad input.
 """
@@ -21,6 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from consent import accounts, demo, keys, records, reports, rights, sites, versions, webhooks
+from consent.backup_commands import backup_group
 from consent.catalogue_commands import catalogue_group
 from consent.db import db, writing
 from consent.endpoints import BadAddress
@@ -376,7 +377,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(report_command)
     _clear_errors(report_command)
     own = (
-        site_group, user_group, key_group, webhook_group, jobs_group, organisation_group, demo_group, catalogue_group)
+        site_group, user_group, key_group, webhook_group, jobs_group, organisation_group, backup_group, demo_group,
+        catalogue_group)
     for group in own:
         app.cli.add_command(group)
     groups: tuple[click.Group, ...] = (*own, db_group)

@@ -141,6 +141,12 @@ def _sender(value: str) -> str:
     return sender
 
 
+def _folder(value: str) -> str:
+    if not value.strip().startswith("/"):
+        raise ValueError("must be the whole path of a folder, such as /var/backups/poort")
+    return value.strip()
+
+
 @dataclass(frozen=True)
 class Setting:
     """One row of the table; `default` None means that the setting has to be given."""
@@ -243,6 +249,27 @@ SETTINGS: tuple[Setting, ...] = (
         "Off: a timer or `flask jobs run --loop` does them.",
     ),
     Setting(
+        "POORT_BACKUP_DIR",
+        _folder,
+        "",
+        "The folder of the backups and of the list of erasures; best on another disk. With POORT_BACKUP_KEYS a backup "
+        "is made every day.",
+    ),
+    Setting(
+        "POORT_BACKUP_KEYS",
+        _keys,
+        "",
+        "Keys that encrypt backups, comma-separated, newest first. The first encrypts, all decrypt. Keep a copy where "
+        "no backup is: without them a backup is worth nothing.",
+        secret=True,
+    ),
+    Setting(
+        "POORT_BACKUP_KEEP",
+        _whole(1, 395),
+        "30",
+        "Days that a backup is kept; what a visitor had erased is in older ones until they are deleted.",
+    ),
+    Setting(
         "POORT_LOG_LEVEL",
         _choice("debug", "info", "warning", "error"),
         "info",
@@ -306,6 +333,9 @@ class Settings:
     mail_url: MailServer | None
     mail_from: str
     jobs: bool
+    backup_dir: str
+    backup_keys: tuple[str, ...]
+    backup_keep: int
     log_level: str
     access_log: bool
     request_seconds: int
@@ -351,4 +381,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     values["mail_url"] = values["mail_url"] or None
     if values["mail_url"] and not values["mail_from"]:
         raise ConfigError("POORT_MAIL_FROM is missing; mails need an address that they come from.")
+    values["backup_keys"] = values["backup_keys"] or ()
+    if set(values["backup_keys"]) & set(values["secret_keys"]):  # who has the one has not yet the other
+        raise ConfigError("POORT_BACKUP_KEYS holds a key of POORT_SECRET_KEYS; a backup needs keys of its own.")
     return Settings(**values)

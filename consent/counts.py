@@ -8,6 +8,7 @@ Days are UTC days. `people` and bots are counted apart. The metrics:
     imported, ACTION     a decision that another platform was told before, taken over
     withdrawn            everything was taken back
     expired              a consent's time ended; on the day that it did, counted by a job
+    recovered, ACTION    a decision of lost hours, back from its receipt; what it was counted as then is lost with them
 """
 
 from collections import Counter
@@ -54,6 +55,8 @@ def of_record(row: dict[str, Any]) -> list[Tally]:
     def tally(metric: str, value: str) -> Tally:
         return Tally(row["site"], row["recorded_at"].date(), row["bot"], metric, value)
 
+    if row["source"] == "recovered":
+        return [tally("recovered", row["action"])]
     if row["action"] == "withdraw":
         return [tally("withdrawn", "")]
     if row["source"] == "import":

@@ -158,10 +158,11 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     record.info.update(file=file, inode=_inode(file))
     connection.isolation_level = None  # we say BEGIN ourselves, below
     # FULL: NORMAL may lose acknowledged commits when the power fails (8 syncs for 200 commits against 209).
+    # What is deleted is gone from the file, and so from a backup of it: it is overwritten with zeros (G5).
     # The last two: with millions of records each row touches pages of its own. A log that is much longer makes who
-    # comes at its end wait much longer. What is deleted is overwritten (G5).
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}",
-                   "cache_size=-65536", "wal_autocheckpoint=2000", "secure_delete=ON"):
+    # comes at its end wait much longer.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
+                   f"busy_timeout={BUSY_MS}", "cache_size=-65536", "wal_autocheckpoint=2000"):
         connection.execute(f"PRAGMA {pragma}").fetchone()
 
 
@@ -224,12 +225,17 @@ class Turns:
 
 
 def _lock_file(path: str, database: str) -> IO[bytes]:
-    """The file, kept as long as the process lives. Made by root, it is for the owner of the database all the same."""
+    """The file, kept as long as the process lives."""
     file = open(path, "ab")  # noqa: SIM115
-    if os.geteuid() == 0:
-        owner = os.stat(database)
-        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+    own_as(file.fileno(), database)
     return file
+
+
+def own_as(descriptor: int, like: str | Path) -> None:
+    """What root makes belongs to the owner of `like` all the same."""
+    if os.geteuid() == 0:
+        owner = os.stat(like)
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from consent import outbox, outcomes, records, rights
+from consent import outbox, outcomes, records, rights, tombstones
 from consent.db import microseconds
 from consent.gate import Version
 
@@ -16,6 +16,7 @@ def erase(site: str, visitor: uuid.UUID, version: Version, now: datetime) -> rig
     systems are told last, so that they erase too.
     """
     decided = records.erase(site, visitor)
+    tombstones.bury(site, visitor, max(now, *decided))
     done = {
         "records": len(decided),
         "events": outbox.forget(site, visitor, records.Record.__table__),

@@ -234,8 +234,9 @@ class Hot:
         query = parse_qs(call.query)
         number = query.get("version", [""])[-1]
         found = self._numbered(site, number) if number else self.published(site, call)
-        made = found.configs.get(query.get("lang", [""])[-1][:2].lower())
-        made = made or found.configs[found.definition["default_language"]]
+        configs = found.frozen_configs if number else found.configs
+        made = configs.get(query.get("lang", [""])[-1][:2].lower())
+        made = made or configs[found.definition["default_language"]]
         return send(call, made, "public, max-age=31536000, immutable" if number else _CONFIG_CACHING)
 
     def _numbered(self, site: str, number: str) -> Published:

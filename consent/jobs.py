@@ -16,7 +16,7 @@ from typing import NamedTuple
 from flask import current_app
 from sqlalchemy.engine import Engine
 
-from consent import contracts, delivery, expiry, idle, mailing, mails, retention, rights, runs, webhooks
+from consent import backups, contracts, delivery, expiry, idle, mailing, mails, retention, rights, runs, webhooks
 from consent.batches import Go, More
 from consent.config import Settings
 from consent.db import alone, db, leave_no_trace
@@ -99,6 +99,8 @@ JOBS = (
     Job("mail-log", DAY, _tidy_mails, mark("Forgets whom mails were sent to, and what they said")),
     Job("accounts", DAY, _accounts, mark("Warns and removes accounts without a sign of life for 36 months")),
     Job("organisations", DAY, _organisations, mark("Deletes an organisation a year after its contract ended")),
+    Job("backup", DAY, backups.daily, mark("Makes a backup and proves it")),
+    Job("backup-expiry", HOUR, backups.tidy, mark("Deletes old backups, and tombstones that none needs")),
 )
 
 

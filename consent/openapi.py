@@ -23,11 +23,12 @@ from consent.front import EXPIRED
 from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.hot import ROUTES, Hot
 from consent.outcomes import PAGE, RESULTS, WEBHOOK, OutcomesSchema
-from consent.records import ACTIONS, SOURCES, ChoicesSchema, ConsentSchema, EventSchema, QuestionSchema
+from consent.records import ACTIONS, RECOVERED, SOURCES, ChoicesSchema, ConsentSchema, EventSchema, QuestionSchema
 from consent.rights import KINDS
 from consent.sites import KEY, SiteSchema
 
-BLUEPRINTS = ("visitor", "backends", "ops", "docs")  # whose views are public calls; the others are pages for people
+# Whose views are public calls; the others are pages for people.
+BLUEPRINTS = ("visitor", "recovery", "backends", "ops", "docs")
 JSON, HTML, SCRIPT = "application/json", "text/html", "text/javascript"
 RECEIPT: list[dict[str, list[str]]] = [{"receipt": []}, {"receiptCookie": []}]
 MAY_HAVE_RECEIPT: list[dict[str, list[str]]] = [{}, *RECEIPT]
@@ -58,7 +59,7 @@ class RecordSchema(Schema):
     action = fields.String(required=True, validate=validate.OneOf(ACTIONS))
     choices = fields.Nested(ChoicesSchema, required=True)
     trackers = fields.Dict(keys=fields.String(), values=fields.Boolean(), required=True)
-    source = fields.String(required=True, validate=validate.OneOf(SOURCES))
+    source = fields.String(required=True, validate=validate.OneOf((*SOURCES, RECOVERED)))
     language = fields.String(required=True)
     gpc = fields.Boolean(required=True)
     page_group = fields.String(required=True, allow_none=True)
@@ -68,7 +69,7 @@ class RecordSchema(Schema):
     bot = fields.Boolean(required=True)
     recorded_at = fields.DateTime(required=True)
     decided_at = fields.DateTime(required=True, allow_none=True, metadata={
-        "description": "When another platform was told so, of an imported decision; its days count from then."})
+        "description": "When it was decided, of an imported or recovered decision; its days count from then."})
 
 
 class StoredSchema(Schema):
@@ -201,6 +202,9 @@ class ConfigSchema(ShownSchema):
     ask = fields.Boolean(required=True)
     texts = fields.Dict(required=True)
     signals = fields.Dict(required=True)
+    restored = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={
+        "description": "There only after a backup was put back: `from` and `to`, seconds since 1970. A receipt of a "
+        "decision from then may be unknown here; send it once to the site's receipts."})
 
 
 class SnapshotSchema(Schema):
@@ -435,6 +439,14 @@ CALLS: dict[str, Call] = {
         403: refused("The call comes from another site's page, or the receipt stands for another record."),
         409: refused("Another report about the record was first.")}, {}, {}, OutcomesSchema,
         {"record": EXAMPLE["id"], "trackers": {"hotjar": ["deleted"], "ga4": ["could_not"]}}, RECEIPT),
+    "POST /v1/sites/{site}/receipts": Call({
+        200: Says("The record was there.", {JSON: StoredSchema}),
+        201: Says("The record is back, durably.", {JSON: StoredSchema}), **MINE,
+        409: refused("The record's id is known for another decision."),
+        410: refused("`erased`: the visitor had it erased. `expired`: it counts no more. `not_lost`: no backup was put "
+                     "back that lacks it, so it was deleted."),
+        422: refused("The receipt does not fit the version that it names, or the site has none of that number."),
+        429: refused("Too many from this address.", Retry_After=WAIT)}, security=RECEIPT[:1]),
     "GET /v1/sites/{site}/versions/{number}": Call({
         200: Says("The version; of it only `ended_at` is ever set, once.", {JSON: VersionSchema}),
         404: refused("This site has no such version."), 503: AWAY}),

@@ -30,6 +30,7 @@ from consent.writer import GroupCommit, Stored
 LARGEST = 16_384  # bytes of a body
 ACTIONS = ("accept_all", "necessary_only", "custom", "withdraw")
 SOURCES = ("banner", "settings", "api", "import")
+RECOVERED = "recovered"  # from its receipt, after a backup was put back; no client can say that
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
@@ -65,7 +66,7 @@ class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy 
     device: Mapped[str] = mapped_column(String(16))
     bot: Mapped[bool]
     recorded_at: Mapped[datetime] = mapped_column(Moment)
-    decided_at: Mapped[datetime | None] = mapped_column(Moment)  # on another platform; only of source import
+    decided_at: Mapped[datetime | None] = mapped_column(Moment)  # before it came in: imported or recovered
 
     __table_args__ = (
         Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),

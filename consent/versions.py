@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import banners, changes, gate
+from consent import banners, changes, gate, restorations
 from consent.announcements import announce
 from consent.answers import JSON_TYPE, PATIENCE, Asset, asset, dumps
 from consent.catalogue import resolve
@@ -62,6 +62,7 @@ class Published:
     gate: gate.Version
     since: Mapping[str, Any]  # as `changes.since` makes it; versions of before its kinds and notice lack them
     changes: Sequence[Mapping[str, Any]] | None  # None: published before they were kept
+    lost: tuple[restorations.Window, ...] = ()  # hours of which a backup was put back
 
     @property
     def definition(self) -> Mapping[str, Any]:
@@ -79,6 +80,11 @@ class Published:
         """What the script needs, per language."""
         languages = self.definition["languages"]
         return {language: asset(dumps(banners.config(self, language)), JSON_TYPE) for language in languages}
+
+    @cached_property
+    def frozen_configs(self) -> Mapping[str, Asset]:
+        """The same without what can change while the version stays."""
+        return replace(self, lost=()).configs if self.lost else self.configs
 
     @cached_property
     def table(self) -> Table:
@@ -107,7 +113,7 @@ class Published:
 
     def forget(self) -> None:
         """Let go of what only the current version is asked for; records of this version still point at the rest."""
-        for name in ("script", "configs", "table", "front"):
+        for name in ("script", "configs", "frozen_configs", "table", "front"):
             self.__dict__.pop(name, None)
 
 
@@ -156,7 +162,7 @@ def publish(site: Site, now: datetime) -> tuple[Version, bool]:
     snapshot = freeze(site.draft)
     if previous is not None and previous.digest == digest_of(snapshot):
         return previous, False
-    number = (previous.number if previous else 0) + 1
+    number = previous.number + 1 + restorations.skipped(previous.published_at) if previous else 1
     found = changes_of(previous, snapshot)
     since = changes.since(previous.since if previous else None, snapshot, found, number)
     version = _version(site.key, number, snapshot, since, found, now)
@@ -238,6 +244,7 @@ class Publications:
         self._wished = threading.Event()
         self._closing = False
         self._replaced: list[Published] = []
+        self._lost: tuple[restorations.Window, ...] = ()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._looked = -6 * LOOK
@@ -258,6 +265,11 @@ class Publications:
         """One version of the site; None when there is none. Raises Unasked."""
         found = self._versions.get((site, number))
         return found if found is not None or self._is_absent(site, number) else self._unasked(site, number)
+
+    @property
+    def lost(self) -> tuple[restorations.Window, ...]:
+        """The hours that were lost, as far as they still matter; known once any site was asked for."""
+        return self._lost
 
     def tells(self, site: str) -> bool:
         """Whether the site's owner has a webhook that is to be told of decisions. Says nothing new for an unknown site:
@@ -340,6 +352,7 @@ class Publications:
             rows = connection.execute(_CURRENT).all()
             current = {row.key: (row.current, row.digest) for row in rows}
             self._told = frozenset(row.key for row in rows if row.told)
+            self._lost = restorations.windows(connection, datetime.now(UTC))
             for site, numbers in asked.items():
                 try:
                     self._renew(connection, site, *current.get(site, (None, "")))
@@ -355,13 +368,14 @@ class Publications:
         old = self._current.get(site)
         if number is None:
             self._current.pop(site, None)
-        elif old is None or (old.number, old.digest) != (number, digest):
+        elif old is None or (old.number, old.digest, old.lost) != (number, digest, self._lost):
             known = self._versions.get((site, number))
             if known is not None and known.digest != digest:  # a backup was put back, and published anew
                 for key in [key for key in self._versions if key[0] == site]:
                     del self._versions[key]
             found = self._load(connection, site, number)
             if found is not None:
+                found = self._versions[site, number] = replace(found, lost=self._lost)
                 found.make_ready()
                 self._current[site] = found
         if old is not None and self._current.get(site) is not old:
