@@ -26,20 +26,22 @@ def _texts() -> Mapping[str, Mapping[str, str]]:
 
 
 def announce(
-    site: Site, number: int, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime
+    site: Site, number: int, previous: int | None, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime
 ) -> None:
     """Queue a mail to each owner of the site's organisation: the policy of this version is another. The caller commits.
 
     In the site's first language. A version is announced once.
     """
-    subject, text = written(number, snapshot, found, now)
+    subject, text = written(number, previous, snapshot, found, now)
     owners = select(User.id, User.email).join(Membership, Membership.user_id == User.id).where(
         Membership.organisation_id == site.organisation_id, Membership.role == "owner")
     for owner in db.session.execute(owners.order_by(User.id)):
         mails.queue(f"policy:{site.key}:{number}:{owner.id}", owner.email, subject, text, now)
 
 
-def written(number: int, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime) -> tuple[str, str]:
+def written(
+    number: int, previous: int | None, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime
+) -> tuple[str, str]:
     """The subject and the text of the announcement."""
     definition = snapshot["definition"]
     language, policy = definition["default_language"], definition["policy"]
@@ -48,9 +50,9 @@ def written(number: int, snapshot: Mapping[str, Any], found: Sequence[Change], n
         "site": definition["name"], "number": number, "controller": definition["controller"]["name"],
         "organisation": definition["organisation"], "date": _day(policy["date"], language),
         "moment": format_datetime(now, "d MMMM y, HH:mm", locale=language), "categories": _affected(snapshot, language),
-        "before": words["before"].format(number=number - 1),
+        "before": words["before"].format(previous=previous) if previous else "",
     }
-    said = {name: template.format(**values) for name, template in words.items()}
+    said = {name: template.format(**values) for name, template in words.items() if name != "before"}
     others = [change.sentence[language] for change in found if change.material and change.kind != "policy"]
     paragraphs = [
         said["first"],

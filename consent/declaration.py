@@ -43,7 +43,7 @@ def declaration(version: "Published", language: str) -> dict[str, Any]:
     frozen = {row["id"]: row for row in version.snapshot["trackers"]}
     data["trackers"] = [{**row, **_said(frozen[row["id"]])} for row in shown["trackers"]]
     data["asks"] = shown["ask"]
-    data["ended"] = version.number - 1 or None
+    data["ended"] = version.previous
     if policy := _policy(version.definition, language):
         data["policy"] = policy
     data["page"] = _page(data, version, words()[language])

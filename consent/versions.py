@@ -65,6 +65,11 @@ class Published:
     lost: tuple[restorations.Window, ...] = ()  # hours of which a backup was put back
 
     @property
+    def previous(self) -> int | None:
+        """The number of the version that this one ended; None for the first."""
+        return self.since.get("previous", self.number - 1) or None
+
+    @property
     def definition(self) -> Mapping[str, Any]:
         """The site's definition at that time."""
         found: Mapping[str, Any] = self.snapshot["definition"]
@@ -165,12 +170,14 @@ def publish(site: Site, now: datetime) -> tuple[Version, bool]:
     number = previous.number + 1 + restorations.skipped(previous.published_at) if previous else 1
     found = changes_of(previous, snapshot)
     since = changes.since(previous.since if previous else None, snapshot, found, number)
+    if previous:
+        since["previous"] = previous.number  # numbers can be left out (restorations.py)
     version = _version(site.key, number, snapshot, since, found, now)
     db.session.add(version)
     site.current = number
     db.session.flush()
     if any(change.kind == "policy" and change.material for change in found):
-        announce(site, number, snapshot, found, now)
+        announce(site, number, since.get("previous"), snapshot, found, now)
     return version, True
 
 

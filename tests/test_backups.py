@@ -312,7 +312,7 @@ def test_whatever_is_wrong_with_a_file_is_one_clear_line(poort: Poort) -> None:
 
 
 def test_what_does_not_fit_here_is_one_clear_line(poort: Poort) -> None:
-    def made(key: str = BACKUP_KEY, engine: str = "sqlite" if poort.file else "postgresql", revision: str = "0003",
+    def made(key: str = BACKUP_KEY, engine: str = "sqlite" if poort.file else "postgresql", revision: str = "0006",
              records: int = 0, rows: bytes = b"no database") -> str:
         path = poort.folder / "other"
         about = {"at": datetime.now(UTC).isoformat(), "engine": engine, "revision": revision, "records": records}

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select
 
 from consent import counts, delivery, erasure, jobs, outbox, records, rights, sites, versions, webhooks
+from consent.batches import Go
 from consent.db import db
 from consent.outbox import Event
 from consent.receipts import Keyring, from_claims
@@ -192,7 +193,7 @@ class TestRestriction:
             post(body("necessary_only", visitor=sent["visitor"]))
             assert told() == ["necessary_only"], "the new act is told, and does not wait for the old one"
             db.session.rollback()
-            assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=40)) == 1, "what is held back is not old"
+            assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=40), Go()) == 1, "what is held back is not old"
             restrict(client, receipt, "DELETE")
             assert told() == ["accept_all"]
             restrict(client, receipt)

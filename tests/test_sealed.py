@@ -13,7 +13,7 @@ from consent.sealed import CHUNK, MAGIC, TRAILER, Broken, Sealer, check, opened
 
 KEY, OTHER = "backup-tests-only-7Qz3vT9mX5wR1yP8", "backup-tests-only-2Bn6kL4jH8gF3dS0"
 ABOUT: dict[str, Any] = {
-    "at": "2026-11-22T10:00:00+00:00", "engine": "sqlite", "revision": "0003", "records": 7}
+    "at": "2026-11-22T10:00:00+00:00", "engine": "sqlite", "revision": "0006", "records": 7}
 
 
 def sealed(content: bytes, key: str = KEY, step: int = 100_000) -> bytes:

@@ -19,6 +19,7 @@ from consent.db import db, iso, leave_no_trace, writing
 from consent.hot import Hot
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
+from consent.restorations import SKIPPED
 from consent.versions import Published, Unavailable, settled
 from consent.views.door import call_of
 from consent.views.errors import response
@@ -217,7 +218,7 @@ def _moment(version: Published) -> str:
 
 def _version(version: Published) -> dict[str, Any]:
     """A version, in effect from its publication until the next one's."""
-    later = _numbered(version.site, version.number + 1)
+    later = _numbered(version.site, version.number + 1) or _numbered(version.site, version.number + 1 + SKIPPED)
     return {
         "site": version.site,
         **_summary(version),
