@@ -307,6 +307,5 @@ def _page(template: str, version: Published, language: str, **more: Any) -> Resp
                 shown=banners.config(version, language),
                 language=language,
                 languages=version.definition["languages"],
-                **more,
             )
         )
