@@ -203,13 +203,11 @@ def _chosen(words: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 def _first_tracker(row: Mapping[str, Any]) -> dict[str, Any]:
     """What decides, and what is deleted on withdrawal: names without the lives that the settings show."""
     needed = {"id": row["id"], "category": row["category"]} | _risen(row)
-    lists = {
-        # What lies elsewhere, or is hidden from scripts, a page can not delete.
-        "cookies": [one["name"] for one in row["cookies"] if "domain" not in one and not one.get("server")],
-        "storage": row["storage"],
-        **{name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal") if row.get(name)},
-    }
-    return needed | lists
+    # What lies elsewhere, or is hidden from scripts, a page can not delete.
+    cookies = [one["name"] for one in row["cookies"] if "domain" not in one and not one.get("server")]
+    storage = [one["name"] if one["kind"] == "local" else one for one in row["storage"]]
+    rest = {name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal")}
+    return needed | {name: value for name, value in ({"cookies": cookies, "storage": storage} | rest).items() if value}
 
 
 def _first_category(row: Mapping[str, Any]) -> dict[str, Any]:

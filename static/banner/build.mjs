@@ -86,9 +86,9 @@ for (const file of (await readdir(here("src/signals"))).sort()) {
 const parts = Buffer.from(JSON.stringify(adapters, null, 1) + "\n");
 
 // The script is a function of its config, its style sheet and its adapters: behind the code they compress best.
-const code = await small(`(POORT_CONFIG, POORT_CSS, POORT_SIGNALS) => {const POORT_EXTRA = ${known};${await bundle("src/main.js", imports)}}`);
+const code = await small(`(POORT_SIGNALS, POORT_CONFIG, POORT_CSS) => {const POORT_EXTRA = ${known};${await bundle("src/main.js", imports)}}`);
 const [config, signals] = PLACEHOLDERS;
-const script = Buffer.from(`(${code})(${config},${JSON.stringify(await styles(here("src/poort.css")))},${signals});`);
+const script = Buffer.from(`(${code})(${signals},${config},${JSON.stringify(await styles(here("src/poort.css")))});`);
 
 for (const one of PLACEHOLDERS) if (script.toString().split(one).length !== 2) throw new Error(`${one} has to occur exactly once`);
 for (const [name, bytes] of [["poort.js", script], ["extra.js", extra], ["signals.json", parts]]) {

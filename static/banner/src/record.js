@@ -129,7 +129,6 @@ export const begin = () => {
   wake();
   const found = decision();
   if (found.token) write(found);
-  setInterval(wake, 6e5); // F2: a consent ends on a page that stays open too
   const due = POORT_SIGNALS.aside?.(found, recall(), config);
   if (due) extra().then(({ tell }) => tell(due)).catch(() => {});
 };

@@ -89,10 +89,9 @@ export const open = async (name, from) => {
   // F3: who answered an older version is asked for what changed alone, in words that come with the settings, if they come.
   const anew = name === from && decision().v < config.version;
   try {
-    if (anew || name === "panel") {
-      await fetchPanel();
-      if (anew && text("anew")) name = "anew";
-    } else if ((config.native || gpc()) && !config.digest) await words();
+    if (anew || name === "panel") await fetchPanel();
+    else if ((config.native || gpc()) && !config.digest) await words();
+    if (anew && text("anew")) name = "anew";
   } catch {
     await words();
     name = config.ask && "banner";
