@@ -272,7 +272,8 @@ def writing_on(engine: Engine) -> Iterator[Connection]:
 def leave_no_trace(engine: Engine) -> bool:
     """Empty SQLite's write-ahead log, which holds pages as they were before a row was deleted (G5).
 
-    False when somebody reads from it now; then it has to be done later. PostgreSQL has nothing that a dump would show.
+    False when somebody reads from it now, or the disk refuses; then it has to be done later. PostgreSQL has nothing
+    that a dump would show.
     """
     if engine.dialect.name != "sqlite":
         return True
@@ -282,6 +283,8 @@ def leave_no_trace(engine: Engine) -> bool:
         with turns.take():
             busy, _, _ = _executed(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
         return not busy
+    except pysqlite3.Error:
+        return False
     finally:
         connection.close()
         turns.close()

@@ -322,6 +322,9 @@ class TestPage:
         assert page.status_code == 403
         assert visitor["last"] not in page.text
 
+    def test_without_a_script_it_says_what_it_needs(self, client: FlaskClient, shop: versions.Version) -> None:
+        assert "<noscript>" in client.get("/me/shop").text
+
     def test_an_address_brings_none(self, client: FlaskClient, visitor: dict[str, Any]) -> None:
         page = client.get(f"/me/shop?receipt={visitor['last']}").text
         assert 'data-receipt=""' in page

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import psycopg
 import pysqlite3
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from consent.db import engine_options, leave_no_trace
 from tests.receiver import Receiver
 from tests.servers import Postgres, Server, programs, sqlite
 from tests.shop import DEFINITION, body
@@ -88,6 +91,20 @@ def test_sqlite(tmp_path: Path, door: str, told: bool) -> None:
         log = server.log.read_bytes()
         assert b'"route"' in log
         assert found(secrets, log) == []
+
+
+def test_who_reads_is_not_disturbed_and_the_log_is_emptied_later(tmp_path: Path) -> None:
+    engine = create_engine(sqlite(tmp_path), **engine_options(f"sqlite:///{tmp_path}/x"))
+    with engine.connect() as reader:
+        reader.execute(text("SELECT count(*) FROM record"))
+        with engine.connect() as writer:
+            writer.execute(text("INSERT INTO job (name) VALUES ('one')"))
+            writer.commit()
+        begun = time.monotonic()
+        assert not leave_no_trace(engine)
+        assert time.monotonic() - begun < 1.5, "those who record decisions stand in line meanwhile"
+    assert leave_no_trace(engine)
+    engine.dispose()
 
 
 def test_postgresql(postgres: Postgres) -> None:
