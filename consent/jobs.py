@@ -47,9 +47,14 @@ def _forget(engine: Engine, _: Settings) -> str:
 
 
 def _forget_errors(engine: Engine, _: Settings) -> str:
-    go, now = Go(), _now()
-    cleared, events = runs.forget_errors(engine, now), webhooks.tidy(engine, now, go)
-    return go.said(f"{cleared} failures of jobs and {events} events of webhooks forgotten")
+    return forget_errors(engine, _now())
+
+
+def forget_errors(engine: Engine, now: datetime) -> str:
+    """Delete what failures said, 30 days after: of jobs, of mails, and of webhooks with their log."""
+    go = Go()
+    failures = runs.forget_errors(engine, now) + mails.forget_answers(engine, now - runs.KEPT)
+    return go.said(f"{failures} failures and {webhooks.tidy(engine, now, go)} events of webhooks forgotten")
 
 
 def _mail(engine: Engine, settings: Settings) -> str:
@@ -117,13 +122,22 @@ class Result:
         return f"{self.name}: {self.said}"
 
 
+class Unwritten(NamedTuple):
+    """A failure that could not be written down, and when the job is tried again."""
+
+    error: Exception
+    since: datetime
+    attempts: int
+    again: datetime
+
+
 class Runner:
     """Does jobs. One that fails does not keep the others from being done."""
 
     def __init__(self, engine: Engine, settings: Settings, jobs: Sequence[Job] | None = None) -> None:
         self._engine, self._settings = engine, settings
         self.jobs = JOBS if jobs is None else jobs
-        self._unwritten: dict[str, tuple[BaseException, datetime, int]] = {}
+        self._unwritten: dict[str, Unwritten] = {}
 
     def round(
         self, now: Callable[[], datetime] = _now, stop: Signal | None = None, only: Collection[str] | None = None
@@ -167,23 +181,24 @@ class Runner:
             again = runs.fail(self._engine, run, job.name, error, now)
             self._unwritten.pop(job.name, None)
         except Exception:  # the disk is full, or the database is away: kept in mind until it can be written down
-            attempts = self._unwritten[job.name][2] + 1 if job.name in self._unwritten else 1
+            before = self._unwritten.get(job.name)
+            attempts = before.attempts + 1 if before else 1
             again = now + runs.backoff(attempts)
-            self._unwritten[job.name] = (error, again, attempts)
+            self._unwritten[job.name] = Unwritten(error, before.since if before else now, attempts, again)
         said = f"failed: {described(error)}; again from {again:%Y-%m-%d %H:%M:%S} UTC"
         return Result(job.name, said, failed=True)
 
     def _waits(self, job: Job, now: datetime) -> bool:
-        """Whether it failed just now, which could not be written down. Then that is tried first."""
-        if job.name not in self._unwritten:
+        """Whether it failed just now, which could not be written down. That is tried first."""
+        kept = self._unwritten.get(job.name)
+        if kept is None:
             return False
-        error, again, _ = self._unwritten[job.name]
         try:
-            runs.fail(self._engine, runs.known(self._engine).get(job.name), job.name, error, now)
+            runs.fail(self._engine, runs.known(self._engine).get(job.name), job.name, kept.error, kept.since)
         except Exception:
-            return now < again
+            return now < kept.again
         del self._unwritten[job.name]
-        return True
+        return False
 
 
 def _runner() -> Runner:

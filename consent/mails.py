@@ -58,6 +58,13 @@ def count(engine: Engine) -> dict[str, int]:
     return {state: found.get(state, 0) for state in (WAITING, SENT, DEAD)}
 
 
+def forget_answers(engine: Engine, before: datetime) -> int:
+    """Forget what servers said to mails that ended before; of how many mails."""
+    old = update(Mail).where(Mail.ended_at < before, Mail.answer != "")
+    with writing_on(engine) as connection:
+        return int(connection.execute(old.values(answer="")).rowcount)
+
+
 def tidy(engine: Engine, now: datetime) -> int:
     """Forget who got a mail and what it said, KEPT after its end; how many mails that are (G1)."""
     with writing_on(engine) as connection:
