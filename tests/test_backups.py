@@ -152,8 +152,8 @@ def test_after_losing_the_database_everything_acknowledged_comes_back_but_what_w
 ) -> None:
     url = servers.sqlite(tmp_path) if kind == "sqlite" else request.getfixturevalue("postgres").fresh()
     (tmp_path / "backups").mkdir()
-    settings: dict[str, Any] = {"POORT_BACKUP_DIR": tmp_path / "backups", "POORT_BACKUP_KEYS": BACKUP_KEY, "WEB_CONCURRENCY": 1}
-    with Server(url, door=door, **settings) as server:
+    settings: dict[str, Any] = {"POORT_BACKUP_DIR": tmp_path / "backups", "POORT_BACKUP_KEYS": BACKUP_KEY}
+    with Server(url, door=door, WEB_CONCURRENCY=1, **settings) as server:
         server.publish(DEFINITION)
         gone, stays = (server.call("POST", CONSENTS, body("accept_all")).json() for _ in range(2))
         with Visitors(server, 2) as visitors:
