@@ -82,7 +82,7 @@ def _page(data: dict[str, Any], version: "Published", said: Words) -> dict[str, 
         ],
         "notes": _notes(data, version, said),
         "sections": [_section(category, data, version, said) for category in data["categories"]],
-        "labels": {name: said[name] for name in ("name", "kind", "kept", "nothing_stored")},
+        "labels": {name: said[name] for name in ("name", "kind", "kept")},
         "choice": said["choice"],
     }
 
@@ -140,7 +140,7 @@ def _tracker(row: Row, data: dict[str, Any], version: "Published", said: Words) 
     return {
         "id": row["id"], "name": row["name"], "purpose": row["purpose"], "asked": asked,
         "facts": _facts(row, data, version, said),
-        "stored": {"caption": _filled(said["stored"], name=row["name"]), "rows": rows},
+        "stored": {"caption": _filled(said["stored" if rows else "nothing_stored"], name=row["name"]), "rows": rows},
     }
 
 

@@ -36,7 +36,7 @@
       h("caption", {}, caption),
       h("thead", { role: "rowgroup" }, row(...cells("th", "columnheader", [labels.name, labels.kind, labels.kept]))),
       h("tbody", { role: "rowgroup" }, rows.map(({ name, kind, kept }) => row(...cells("", "", [name, kind, kept])))))
-    : h("p", {}, labels.nothing_stored));
+    : h("p", {}, caption));
 
   const choice = (name) => h("p", { class: "poort-choice", "data-choice": name, hidden: "" });
 
