@@ -60,7 +60,7 @@ def test_bodies_are_described_by_the_schemas_that_check_them(client: FlaskClient
     assert consent["properties"]["version"]["minimum"] == 1
     assert consent["properties"]["id"]["format"] == "uuid"
     assert set(shapes["Site"]["properties"]) == set(DEFINITION) | {
-        "google_consent_mode", "google_consent_mode_reason", "policy", "request_working_days"}
+        "claim_days", "google_consent_mode", "google_consent_mode_reason", "policy", "request_working_days"}
 
 
 @pytest.mark.usefixtures("shop")
