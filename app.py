@@ -7,7 +7,22 @@ from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from consent import accounts, cli, counts, jobs, keys, outbox, outcomes, records, sites, versions  # noqa: F401  # the tables, for the migrations
+from consent import (  # noqa: F401  # the tables, for the migrations
+    accounts,
+    cli,
+    counts,
+    jobs,
+    keys,
+    mails,
+    outbox,
+    outcomes,
+    records,
+    rights,
+    sites,
+    smtp,
+    terms,
+    versions,
+)
 from consent.config import Settings, load
 from consent.db import db, engine_options
 from consent.hot import Hot
@@ -31,6 +46,7 @@ def create_app(**overrides: Any) -> Flask:
     app.extensions["poort"] = hot
     app.extensions["poort.settings"] = settings
     accounts.register(app, settings)
+    smtp.register(app, settings.mail_url)
     register(app, settings)
     seen = app.extensions["poort.seen"] = watch(app, settings)
     cli.register(app)

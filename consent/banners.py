@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from consent import restorations
 from consent.gate import CATEGORIES, OPTIONAL
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ SIGNALS = SCRIPT.with_name("signals.json")
 SCRIPT_TYPE = "text/javascript; charset=utf-8"
 PLACEHOLDER = "__POORT_CONFIG__"
 SIGNALS_PLACEHOLDER = "__POORT_SIGNALS__"
+_KEY = re.compile(r'(?<=[{,])"([a-z_]\w*)":', re.ASCII)
 
 # The columns of a tracker that a page needs; reasons, sources and notes stay on the server.
 _TRACKER_COLUMNS = (
@@ -64,6 +67,14 @@ def signals() -> dict[str, str]:
     """The adapters that tell vendors, by name: each a function in JavaScript."""
     found: dict[str, str] = json.loads(SIGNALS.read_text(encoding="utf-8"))
     return found
+
+
+def small_script(name: str) -> bytes:
+    """One of the scripts beside the banner's, with its style sheet in it: `declaration` or `durable`."""
+    script = SCRIPT.with_name(name) / f"{name}.js"
+    rules = script.with_suffix(".css")
+    styles = json.dumps(rules.read_text(encoding="utf-8")) if rules.exists() else ""
+    return script.read_text(encoding="utf-8").replace("POORT_DECLARATION_CSS", styles, 1).encode()
 
 
 def code() -> str:
@@ -111,20 +122,46 @@ def config(version: "Published", language: str) -> dict[str, Any]:
                 **words["categories"][category],
                 "since": version.gate.categories[category],
                 "asked": asked[category],
+                **_changed(version, category),
             }
             for category in CATEGORIES
         ],
-        "trackers": [_tracker(row, version.gate.trackers[row["id"]].since, language) for row in rows],
+        "trackers": [_tracker(row, version, language) for row in rows],
+        **_notice(version, language),
         "texts": {key: value for key, value in words.items() if key != "categories"},
         "signals": {"gpc": True, "data_layer": True},
         **{name: definition[name] for name in _CONSENT_MODE if name in definition},
+        **_restored(version),
     }
 
 
-def _tracker(row: dict[str, Any], since: int, language: str) -> dict[str, Any]:
+def _changed(version: "Published", category: str) -> dict[str, str]:
+    """Why a category as a whole asks again, if it does."""
+    kinds = version.since.get("category_kinds", {})
+    return {"change": kinds[category]} if category in kinds else {}
+
+
+def _notice(version: "Published", language: str) -> dict[str, Any]:
+    """What visitors are told of the latest material change of the policy (F3)."""
+    notice = version.since.get("notice")
+    if notice is None:
+        return {}
+    # A language that the site has got since has no summary of its own.
+    summary = notice["summary"].get(language) or next(iter(notice["summary"].values()))
+    return {"notice": {**notice, "summary": summary}}
+
+
+def _restored(version: "Published") -> dict[str, dict[str, int]]:
+    """That hours were lost, whose receipts the pages send again."""
+    found = restorations.told(version.lost)
+    return {"restored": found} if found else {}
+
+
+def _tracker(row: dict[str, Any], version: "Published", language: str) -> dict[str, Any]:
     shown = {column: row[column] for column in _TRACKER_COLUMNS}
+    since, change = version.gate.trackers[row["id"]].since, version.since.get("kinds", {}).get(row["id"])
     # Only first-party cookies can be deleted by the page; the vendor's own are listed all the same (C2).
-    return {**shown, "since": since, "purpose": row["purpose"][language], **_means(row)}
+    return {**shown, "since": since, "change": change, "purpose": row["purpose"][language], **_means(row)}
 
 
 def _means(row: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +179,7 @@ def _means(row: dict[str, Any]) -> dict[str, Any]:
 # What the script has from the start; the rest of a config it fetches when a visitor opens the settings.
 _FIRST = (
     "site", "version", "language", "cookie_domain", "release", "audience", "ask", "categories", "trackers", "texts",
-    "controller",
+    "controller", "notice", "restored",
 )
 _FIRST_TEXTS = (
     "direction", "title", "intro", "change", "policy", "accept_all", "necessary_only", "preferences", "reopen",
@@ -165,19 +202,21 @@ def _chosen(words: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _first_tracker(row: Mapping[str, Any]) -> dict[str, Any]:
     """What decides, and what is deleted on withdrawal: names without the lives that the settings show."""
-    needed = {name: row[name] for name in ("id", "category", "since")}
-    lists = {
-        # What lies elsewhere, or is hidden from scripts, a page can not delete.
-        "cookies": [one["name"] for one in row["cookies"] if "domain" not in one and not one.get("server")],
-        "storage": row["storage"],
-        **{name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal") if row.get(name)},
-    }
-    return needed | lists
+    needed = {"id": row["id"], "category": row["category"]} | _risen(row)
+    # What lies elsewhere, or is hidden from scripts, a page can not delete.
+    cookies = [one["name"] for one in row["cookies"] if "domain" not in one and not one.get("server")]
+    storage = [one["name"] if one["kind"] == "local" else one for one in row["storage"]]
+    rest = {name: row[name] for name in ("exempt", "hosts", "paths", "embed", "signal")}
+    return needed | {name: value for name, value in ({"cookies": cookies, "storage": storage} | rest).items() if value}
 
 
 def _first_category(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is asked about is explained from the start."""
-    return dict(row) if row["asked"] else _chosen(row, ("id", "since"))
+    """What is asked about is explained from the start; that it is asked the script sees by its trackers."""
+    return _chosen(row, ("id", "name", "purpose") if row["asked"] else ("id",)) | _risen(row)
+
+
+def _risen(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"since": row["since"]} if row["since"] > 1 else {}
 
 
 def script_for(version: "Published") -> bytes:
@@ -194,13 +233,16 @@ def script_for(version: "Published") -> bytes:
         for language in definition["languages"]
         if language != baked["language"]
     }
-    return script_of(json.dumps(baked, ensure_ascii=False, separators=(",", ":")), _needed(whole["trackers"]))
+    if "notice" in baked:
+        baked["notice"] = _chosen(baked["notice"], ("version",))  # what it says comes when it is shown
+    return script_of(json.dumps(baked, ensure_ascii=False, separators=(",", ":")), _needed(whole))
 
 
-def _needed(trackers: list[dict[str, Any]]) -> list[str]:
-    """The adapters of the trackers in use; one that needs no consent has none to tell of."""
-    asked = [row for row in trackers if row["category"] != "necessary" and not row["exempt"]]
-    return sorted({row["signal"] for row in asked if row["signal"] in signals()})
+def _needed(whole: Mapping[str, Any]) -> list[str]:
+    """The adapters of the trackers in use (one that needs no consent has none to tell of), and what looks for news."""
+    asked = [row for row in whole["trackers"] if row["category"] != "necessary" and not row["exempt"]]
+    news = {"aside"} if whole.get("notice") or whole.get("restored") else set()
+    return sorted({row["signal"] for row in asked if row["signal"] in signals()} | news)
 
 
 def script_without_site() -> bytes:
@@ -210,8 +252,10 @@ def script_without_site() -> bytes:
 
 def script_of(config_json: str, adapters: list[str]) -> bytes:
     """The script with a config, or "null", and the adapters of these names."""
+    # A key needs no quotes in a script. Inside a string a quote has a backslash before it, so is not met.
+    bare = _KEY.sub(r"\1:", config_json)
     # Inside a script file these three are the only characters that could end or break the literal.
-    safe = config_json.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    safe = bare.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     functions = ",".join(f"{name}:{signals()[name]}" for name in adapters)
     # The config last: an owner's words may look like a placeholder.
     whole = built_script().replace(SIGNALS_PLACEHOLDER, f"{{{functions}}}", 1)

@@ -1,14 +1,12 @@
-"""The commands: `flask site ...`, `flask user create`, `flask key ...`, `flask webhook ...`, `flask jobs run`,
-`flask report`; `flask catalogue ...` has a module of its own.
+"""The commands: `flask site ...`, `flask user create`, `flask key ...`, `flask webhook ...`, `flask report`;
+`flask catalogue ...`, `flask jobs ...`, `flask organisation ...` and `flask backup ...` have modules of their own.
 
 Each ends non-zero with one clear line on bad input.
 """
 
 import json
 import secrets
-import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,16 +20,18 @@ from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from consent import accounts, demo, jobs, keys, records, reports, sites, versions, webhooks
+from consent import accounts, demo, keys, records, reports, rights, sites, versions, webhooks
+from consent.backup_commands import backup_group
 from consent.catalogue_commands import catalogue_group
 from consent.db import db, writing
 from consent.endpoints import BadAddress
+from consent.job_commands import jobs_group
+from consent.organisation_commands import organisation_group
 
 site_group = AppGroup("site", help="Define, publish and list sites.")
 user_group = AppGroup("user", help="Make the accounts of owners and marketers.")
 key_group = AppGroup("key", help="Make, list and revoke the API keys of back ends.")
 webhook_group = AppGroup("webhook", help="Tell the site's own systems of every decision.")
-jobs_group = AppGroup("jobs", help="Do what has to be done again and again.")
 demo_group = AppGroup("demo", help="Load the demo that `make run` serves.")
 
 
@@ -84,15 +84,41 @@ def _site(key: str) -> sites.Site:
         raise click.ClickException(str(error)) from error
 
 
-def _publish(site: sites.Site) -> str:
+@contextmanager
+def _publishable(site: sites.Site) -> Iterator[None]:
     try:
-        version, new = versions.publish(site, datetime.now(UTC))
+        yield
     except ValidationError as error:  # the catalogue of a newer Poort may refuse what an older one took
         raise click.ClickException(
             f"{site.key} can not be published as it is: {sites.flatten(error.messages)}"
         ) from error
+
+
+def _publish(site: sites.Site) -> str:
+    with _publishable(site):
+        version, new = versions.publish(site, datetime.now(UTC))
     state = "published as" if new else "unchanged, stays"
-    return f"{site.key}: {state} version {version.number}, sha256 {version.digest}"
+    first = f"{site.key}: {state} version {version.number}, sha256 {version.digest}"
+    return "\n".join([first, *(map(_line, version.changes or []) if new else [])])
+
+
+def _line(change: Mapping[str, Any]) -> str:
+    """A change for the owner: what asks visitors again, and what does not."""
+    return f"  {'material' if change['material'] else 'not material'} ({change['rule']}): {change['sentence']['en']}"
+
+
+def _preview(site: sites.Site, form: str = "table") -> str:
+    with _publishable(site):
+        digest, found = versions.preview(site)
+    rows = [change.as_json() for change in found]
+    number = (site.current or 0) + bool(rows or not site.current)
+    if form == "json":
+        return json.dumps({"site": site.key, "number": number, "digest": digest, "changes": rows}, indent=2,
+                          ensure_ascii=False)
+    if not site.current:
+        return f"{site.key}: nothing is published yet; this becomes version 1"
+    state = f"would be published as version {number}" if rows else f"unchanged, stays version {number}"
+    return "\n".join([f"{site.key}: {state}, sha256 {digest}", *map(_line, rows)])
 
 
 @site_group.command("apply")
@@ -119,10 +145,25 @@ def _apply(file: Path, data: Any, publish: bool) -> list[str]:
     return [state, _publish(site)] if publish else [state]
 
 
+@site_group.command("changes")
+@click.argument("key")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def changes_command(key: str, form: str) -> None:
+    """Say what publishing the draft of the site KEY would change, and what of it asks visitors again."""
+    click.echo(_preview(_site(key), form))
+
+
 @site_group.command("publish")
 @click.argument("key")
-def publish_command(key: str) -> None:
-    """Publish the draft of the site KEY as its next version; the same content is not published twice."""
+@click.option("--dry-run", is_flag=True, help="Only say what it would change.")
+def publish_command(key: str, dry_run: bool) -> None:
+    """Publish the draft of the site KEY as its next version, and say what that changes and for whom.
+
+    The same content is not published twice.
+    """
+    if dry_run:
+        click.echo(_preview(_site(key)))
+        return
     with _writing():
         done = _publish(_site(key))
     click.echo(done)
@@ -145,9 +186,24 @@ def list_command() -> None:
 @site_group.command("snippet")
 @click.argument("key")
 @click.option("--auto", is_flag=True, help="Hold back trackers that nobody tagged; goes first in the head.")
-def snippet_command(key: str, auto: bool) -> None:
+@click.option("--declaration", is_flag=True, help="The tag that puts the cookie declaration in a page, instead.")
+def snippet_command(key: str, auto: bool, declaration: bool) -> None:
     """Print the tag to put in the head of every page of the site KEY."""
-    click.echo(sites.snippet(_site(key), current_app.extensions["poort.settings"].public_url, auto))
+    if auto and declaration:
+        raise click.UsageError("--auto and --declaration are two tags: ask for one at a time.")
+    url = current_app.extensions["poort.settings"].public_url
+    click.echo(sites.declaration_snippet(_site(key), url) if declaration else sites.snippet(_site(key), url, auto))
+
+
+@site_group.command("requests")
+@click.argument("key")
+def requests_command(key: str) -> None:
+    """List what visitors of the site KEY asked for by law: received, kind, due, promised, done, what was done."""
+    for found in rights.listed(_site(key).key):
+        moments = (found.received_at, found.due_at, found.promised_at, found.done_at)
+        received, due, promised, done = (f"{at:%Y-%m-%d}" if at else "-" for at in moments)
+        answer = ", ".join(f"{n} {what}" for what, n in found.answer.items())
+        click.echo("\t".join([received, found.kind, f"due {due}", f"promised {promised}", f"done {done}", answer]))
 
 
 @user_group.command("create")
@@ -272,19 +328,6 @@ def _having_webhook() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-@jobs_group.command("run")
-@click.option("--loop", is_flag=True, help="Keep running until TERM or INT, and look every second.")
-def run_jobs_command(loop: bool) -> None:
-    """Do every job that is due, and say what was done. Two at a time do nothing twice."""
-    if not loop:
-        click.echo("\n".join(jobs.run_due()) or "nothing was left to do")
-        return
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    jobs.keep_running(stop)
-
-
 @demo_group.command("load")
 @click.option(
     "--login",
@@ -333,7 +376,9 @@ def register(app: Flask) -> None:
     """Add the commands; a database that is away or not made yet is one line, not a traceback."""
     app.cli.add_command(report_command)
     _clear_errors(report_command)
-    own = (site_group, user_group, key_group, webhook_group, jobs_group, demo_group, catalogue_group)
+    own = (
+        site_group, user_group, key_group, webhook_group, jobs_group, organisation_group, backup_group, demo_group,
+        catalogue_group)
     for group in own:
         app.cli.add_command(group)
     groups: tuple[click.Group, ...] = (*own, db_group)

@@ -7,12 +7,15 @@ A setting marked secret is also read from the file that `NAME_FILE` names.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from consent.addresses import is_local
 
 INSTANCE = Path(__file__).resolve().parent.parent / "instance"
 
@@ -91,6 +94,56 @@ def _address(value: str) -> str:
 def _token(value: str) -> str:
     if len(value.strip()) < 16:
         raise ValueError("must have at least 16 characters")
+    return value.strip()
+
+
+class MailServer(NamedTuple):
+    """The SMTP server that mails go to. `tls` from the first byte, `starttls` from the greeting on."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: bool
+    starttls: bool
+
+
+def _mail_server(value: str) -> MailServer:
+    """No message quotes the value: it may hold a password."""
+    try:
+        parts = urlsplit(value.strip())
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    unknown = parts.path not in ("", "/") or parts.query not in ("", "starttls") or parts.fragment
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or unknown:
+        raise ValueError("must look like smtp://user:password@host:587?starttls or smtps://user:password@host:465")
+    return _checked_server(parts, parts.hostname, port)
+
+
+def _checked_server(parts: SplitResult, host: str, port: int | None) -> MailServer:
+    tls, starttls = parts.scheme == "smtps", parts.query == "starttls"
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(user) != bool(password):
+        raise ValueError("needs a user and a password, or neither")
+    if tls and starttls:
+        raise ValueError("is encrypted from the start with smtps://; leave ?starttls out")
+    if password and not tls and not starttls and not (host == "localhost" or is_local(host)):
+        raise ValueError("would send the password in the clear; use smtps:// or add ?starttls")
+    return MailServer(host, port or (465 if tls else 587 if starttls else 25), user, password, tls, starttls)
+
+
+def _sender(value: str) -> str:
+    sender = value.strip()
+    address = parseaddr(sender)[1]
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address) or not sender.isprintable():
+        raise ValueError("must be an e-mail address such as poort@shop.example, or Poort <poort@shop.example>")
+    return sender
+
+
+def _folder(value: str) -> str:
+    if not value.strip().startswith("/"):
+        raise ValueError("must be the whole path of a folder, such as /var/backups/poort")
     return value.strip()
 
 
@@ -175,6 +228,48 @@ SETTINGS: tuple[Setting, ...] = (
         "on: webhooks may go to addresses of this machine and of private networks too. Off, to public addresses alone.",
     ),
     Setting(
+        "POORT_MAIL_URL",
+        _mail_server,
+        "",
+        "The SMTP server for mails to owners: smtp://user:password@host:587?starttls or "
+        "smtps://user:password@host:465. Without it mails wait.",
+        secret=True,
+    ),
+    Setting(
+        "POORT_MAIL_FROM",
+        _sender,
+        "",
+        "Whom mails come from, such as Poort <poort@shop.example>. Needed with POORT_MAIL_URL.",
+    ),
+    Setting(
+        "POORT_JOBS",
+        _switch,
+        "off",
+        "on: the server itself does the jobs, in one process beside its workers; for an install on one machine. "
+        "Off: a timer or `flask jobs run --loop` does them.",
+    ),
+    Setting(
+        "POORT_BACKUP_DIR",
+        _folder,
+        "",
+        "The folder of the backups and of the list of erasures; best on another disk. With POORT_BACKUP_KEYS a backup "
+        "is made every day.",
+    ),
+    Setting(
+        "POORT_BACKUP_KEYS",
+        _keys,
+        "",
+        "Keys that encrypt backups, comma-separated, newest first. The first encrypts, all decrypt. Keep a copy where "
+        "no backup is: without them a backup is worth nothing.",
+        secret=True,
+    ),
+    Setting(
+        "POORT_BACKUP_KEEP",
+        _whole(1, 395),
+        "30",
+        "Days that a backup is kept; what a visitor had erased is in older ones until they are deleted.",
+    ),
+    Setting(
         "POORT_LOG_LEVEL",
         _choice("debug", "info", "warning", "error"),
         "info",
@@ -235,6 +330,12 @@ class Settings:
     demo: bool
     metrics_token: str
     webhook_private: bool
+    mail_url: MailServer | None
+    mail_from: str
+    jobs: bool
+    backup_dir: str
+    backup_keys: tuple[str, ...]
+    backup_keep: int
     log_level: str
     access_log: bool
     request_seconds: int
@@ -277,4 +378,10 @@ def load(environ: Mapping[str, str]) -> Settings:
     """Every setting from `environ`; raises ConfigError for the first that can not be used."""
     values = {setting.key: parse(setting, environ) for setting in SETTINGS}
     values["public_url"] = values["public_url"] or f"http://127.0.0.1:{values['port']}"
+    values["mail_url"] = values["mail_url"] or None
+    if values["mail_url"] and not values["mail_from"]:
+        raise ConfigError("POORT_MAIL_FROM is missing; mails need an address that they come from.")
+    values["backup_keys"] = values["backup_keys"] or ()
+    if set(values["backup_keys"]) & set(values["secret_keys"]):  # who has the one has not yet the other
+        raise ConfigError("POORT_BACKUP_KEYS holds a key of POORT_SECRET_KEYS; a backup needs keys of its own.")
     return Settings(**values)

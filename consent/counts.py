@@ -7,6 +7,8 @@ Days are UTC days. `people` and bots are counted apart. The metrics:
     changed, ACTION      a decision made later, in the settings or through the API
     imported, ACTION     a decision that another platform was told before, taken over
     withdrawn            everything was taken back
+    expired              a consent's time ended; on the day that it did, counted by a job
+    recovered, ACTION    a decision of lost hours, back from its receipt; what it was counted as then is lost with them
 """
 
 from collections import Counter
@@ -15,9 +17,10 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Date, String
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent.db import db
+from consent.db import add_up, db
 
 
 class DailyCount(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
@@ -52,6 +55,8 @@ def of_record(row: dict[str, Any]) -> list[Tally]:
     def tally(metric: str, value: str) -> Tally:
         return Tally(row["site"], row["recorded_at"].date(), row["bot"], metric, value)
 
+    if row["source"] == "recovered":
+        return [tally("recovered", row["action"])]
     if row["action"] == "withdraw":
         return [tally("withdrawn", "")]
     if row["source"] == "import":
@@ -65,3 +70,8 @@ def of_record(row: dict[str, Any]) -> list[Tally]:
 def rows(tallies: Iterable[Tally]) -> list[dict[str, Any]]:
     """The tallies added up, as rows for `db.add_up`."""
     return [{**tally._asdict(), "n": n} for tally, n in Counter(tallies).items()]
+
+
+def add(connection: Connection, found: Counter[Tally]) -> None:
+    """Add so many of each to the counts; fewer than none are taken off."""
+    add_up(connection, DailyCount.__table__, [{**tally._asdict(), "n": n} for tally, n in found.items()])

@@ -17,10 +17,11 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.orm import aliased
 
 from consent.answers import dumps
-from consent.db import writing_on
+from consent.db import leave_no_trace, writing_on
 from consent.endpoints import Endpoint, Failed
 from consent.outbox import DEAD, DELIVERED, ERASED, WAITING, Event, Webhook
 from consent.outcomes import WEBHOOK, Outcome
+from consent.rights import holds_back
 from consent.signatures import HEADER, sign
 
 AT_ONCE = 8  # sites: one whose endpoint hangs does not keep the others waiting
@@ -54,26 +55,31 @@ def deliver(engine: Engine, private: bool, now: Now) -> Tally:
         return sum(pool.map(lambda hook: _deliver_site(engine, hook, private, now), hooks), Tally())
 
 
-def wait(attempts: int, chance: float) -> timedelta:
+def wait(attempts: int, chance: float, first: timedelta = FIRST) -> timedelta:
     """How long to wait after so many attempts; `chance`, from 0 to 1, spreads those that failed together."""
-    longest: timedelta = min(LONGEST, FIRST * 2 ** min(attempts - 1, 20))
+    longest: timedelta = min(LONGEST, first * 2 ** min(attempts - 1, 20))
     return longest * (0.5 + chance / 2)
 
 
 def _due(engine: Engine, now: datetime) -> list[Hook]:
-    waits = exists().where(Event.site == Webhook.site, Event.state == WAITING, Event.due_at <= now)
+    waits = exists().where(
+        Event.site == Webhook.site, Event.state == WAITING, Event.due_at <= now, ~holds_back(Event))
     query = select(Webhook.site, Webhook.url, Webhook.secret).where(Webhook.stopped_at.is_(None), waits)
     with engine.connect() as connection:
         return list(connection.execute(query.order_by(Webhook.site)))
 
 
 def _next(engine: Engine, site: str, now: datetime) -> list[Row[Any]]:
-    """The events that may be told now: of each visitor the earliest that waits, if it is due."""
+    """The events that may be told now: of each visitor the earliest that waits, if it is due. A restricted one is not
+    told, and keeps no later one waiting (G8).
+    """
     earlier = aliased(Event)
     before = or_(earlier.sequence < Event.sequence, and_(earlier.sequence == Event.sequence, earlier.id < Event.id))
     waits = exists().where(
-        earlier.site == Event.site, earlier.visitor == Event.visitor, earlier.state == WAITING, before)
-    query = select(Event.__table__).where(Event.site == site, Event.state == WAITING, Event.due_at <= now, ~waits)
+        earlier.site == Event.site, earlier.visitor == Event.visitor, earlier.state == WAITING, before,
+        ~holds_back(earlier))
+    query = select(Event.__table__).where(
+        Event.site == site, Event.state == WAITING, Event.due_at <= now, ~waits, ~holds_back(Event))
     with engine.connect() as connection:
         return list(connection.execute(query.order_by(Event.sequence, Event.id).limit(BATCH)))
 
@@ -84,11 +90,27 @@ def _deliver_site(engine: Engine, hook: Hook, private: bool, now: Now) -> Tally:
         for _ in range(MOST // BATCH):
             events = _next(engine, hook.site, now())
             for event in events:
-                if time.monotonic() > until or not _tell(engine, endpoint, hook, event, tally, now):
+                if time.monotonic() > until or not _is_same(engine, hook):
+                    return tally
+                if _waits(engine, event) and not _tell(engine, endpoint, hook, event, tally, now):
                     return tally
             if not events:
                 break
     return tally
+
+
+def _is_same(engine: Engine, hook: Hook) -> bool:
+    """Whether the owner still wants to be told there. A changed address has its turn in the next go."""
+    query = select(Webhook.url, Webhook.secret).where(Webhook.site == hook.site, Webhook.stopped_at.is_(None))
+    with engine.connect() as connection:
+        return connection.execute(query).first() == (hook.url, hook.secret)
+
+
+def _waits(engine: Engine, event: Row[Any]) -> bool:
+    """Whether it is still to be told: the visitor may have been erased since it was read."""
+    query = select(Event.id).where(Event.site == event.site, Event.id == event.id, Event.state == WAITING)
+    with engine.connect() as connection:
+        return connection.execute(query).first() is not None
 
 
 def _tell(engine: Engine, endpoint: Endpoint, hook: Hook, event: Row[Any], tally: Tally, now: Now) -> bool:
@@ -115,6 +137,8 @@ def _succeed(engine: Engine, event: Row[Any], status: int, tally: Tally, now: da
     tally.delivered += 1
     with writing_on(engine) as connection:
         _end(connection, event, DELIVERED, str(status), now, "told", **without)
+    if without:
+        leave_no_trace(engine)
 
 
 def _fail(engine: Engine, event: Row[Any], answer: str, tally: Tally, now: datetime) -> None:

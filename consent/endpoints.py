@@ -117,7 +117,7 @@ class Endpoint:
                 timer.cancel()
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._close()
-            raise Failed("it took too long" if late.is_set() else _why(error)) from None
+            raise Failed("it took too long" if late.is_set() else why(error)) from None
 
     def _exchange(self, line: http.client.HTTPConnection, body: bytes, headers: dict[str, str]) -> int:
         if isinstance(line.sock, ssl.SSLSocket):
@@ -152,11 +152,14 @@ def _cut(sock: socket.socket, late: threading.Event) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)  # the plain one: TLS has nothing to say goodbye for
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What went wrong with a connection, in a few words that name nobody."""
     if isinstance(error, ssl.SSLError):
         return "TLS or the certificate is not right"
     if isinstance(error, TimeoutError):
         return "it took too long"
+    if isinstance(error, socket.gaierror):
+        return "the name is not known"
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused"
     return "the connection broke"

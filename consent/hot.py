@@ -63,12 +63,15 @@ ROUTES = (
     _route("POST", "/v1/sites/{site}/consents", "consents"),
     _route("GET", "/v1/sites/{site}/config", "config"),
     _route("GET", "/banner/v1/poort.js", "pinned_script"),
+    _route("GET", "/banner/v1/declaration.js", "declaration_script"),
+    _route("GET", "/banner/v1/durable.js", "durable_script"),
     _route("GET", "/banner/v1/{name}.js", "extra_script"),
 )
 
 
 Headers = list[tuple[str, str]]
 
+_SCRIPT_CACHING = "public, max-age=300, stale-while-revalidate=3600"
 _CONFIG_CACHING = "public, max-age=60, stale-if-error=86400"
 _NOT_KEPT = frozenset({"ask_gate", "events", "consents"})  # no cache keeps the answer, so none has to know what varies
 
@@ -92,6 +95,7 @@ class Hot:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._pinned: Asset | None = None
         self._extra: Asset | None = None
+        self._small: dict[str, Asset] = {}
         self._answers = {route.name: getattr(self, route.name) for route in ROUTES}
 
     def answer(self, call: Call) -> Answer | Later | None:
@@ -187,7 +191,7 @@ class Hot:
             return Answer(403, cors, b"")
         may = [
             ("Access-Control-Allow-Methods", ", ".join(sorted(set(methods)))),
-            ("Access-Control-Allow-Headers", "Content-Type, Poort-Receipt"),
+            ("Access-Control-Allow-Headers", "Content-Type, Poort-Receipt, Prefer"),
             ("Access-Control-Max-Age", "86400"),
         ]
         return Answer(204, cors + may, b"")
@@ -197,7 +201,7 @@ class Hot:
     def script(self, call: Call, site: str) -> Answer:
         """`GET /banner/{site}.js`: the banner with the current version baked in."""
         made = self.published(site, call).script
-        return send(call, made, "public, max-age=300, stale-while-revalidate=3600", ANY_ORIGIN)
+        return send(call, made, _SCRIPT_CACHING, ANY_ORIGIN)
 
     def pinned_script(self, call: Call) -> Answer:
         """`GET /banner/v1/poort.js`: the same for every site, for use with SRI."""
@@ -212,13 +216,27 @@ class Hot:
         self._extra = self._extra or asset(content, banners.SCRIPT_TYPE)
         return send(call, self._extra, "public, max-age=31536000, immutable", ANY_ORIGIN)
 
+    def declaration_script(self, call: Call) -> Answer:
+        """`GET /banner/v1/declaration.js`: puts the cookie declaration in a page of the site."""
+        return self._small_script(call, "declaration")
+
+    def durable_script(self, call: Call) -> Answer:
+        """`GET /banner/v1/durable.js`: has the site's own server set the receipt's cookie anew (F5)."""
+        return self._small_script(call, "durable")
+
+    def _small_script(self, call: Call, name: str) -> Answer:
+        if name not in self._small:
+            self._small[name] = asset(banners.small_script(name), banners.SCRIPT_TYPE)
+        return send(call, self._small[name], _SCRIPT_CACHING, ANY_ORIGIN)
+
     def config(self, call: Call, site: str) -> Answer:
         """`GET /v1/sites/{site}/config?lang=nl&version=3`: what the script needs, in one language; else the current."""
         query = parse_qs(call.query)
         number = query.get("version", [""])[-1]
         found = self._numbered(site, number) if number else self.published(site, call)
-        made = found.configs.get(query.get("lang", [""])[-1][:2].lower())
-        made = made or found.configs[found.definition["default_language"]]
+        configs = found.frozen_configs if number else found.configs
+        made = configs.get(query.get("lang", [""])[-1][:2].lower())
+        made = made or configs[found.definition["default_language"]]
         return send(call, made, "public, max-age=31536000, immutable" if number else _CONFIG_CACHING)
 
     def _numbered(self, site: str, number: str) -> Published:

@@ -4,6 +4,8 @@ application = GateMiddleware(application, gate)                 # WSGI; environ[
 application = AsyncGateMiddleware(application, gate)            # ASGI; scope["poort"], request.state.poort
 init_app(app, gate, Policy(base={"img-src": ["'self'"]}))       # Flask; {% if gate.allows("hotjar") %}
 
+With keep="/poort/keep" that path answers with the receipt's cookie, for as long as it lasts (docs/durable.md).
+
 What is set is a `consent.sdk.Visitor`. Whatever goes wrong in here keeps trackers out and serves the page.
 """
 
@@ -11,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapp
 from typing import TYPE_CHECKING, Any, Final
 
 from consent.csp import Policy
-from consent.pages import HELD, Headers, Page, joined
+from consent.pages import HELD, Headers, Page, joined, kept
 from consent.sdk import Gate, Visitor
 
 if TYPE_CHECKING:
@@ -33,12 +35,18 @@ _UNREAD: Final = ("http.response.pathsend", "http.response.zerocopysend")
 
 
 class GateMiddleware:
-    """A WSGI application behind the gate. `policy`: what each page's Content-Security-Policy is made of, if any."""
+    """A WSGI application behind the gate. `policy`: what each page's Content-Security-Policy is made of, if any.
 
-    def __init__(self, app: WsgiApp, gate: Gate, policy: Policy | None = None) -> None:
-        self._app, self._gate, self._policy = app, gate, policy
+    `keep`: the path that sets the receipt's cookie anew, if any.
+    """
+
+    def __init__(self, app: WsgiApp, gate: Gate, policy: Policy | None = None, keep: str | None = None) -> None:
+        self._app, self._gate, self._policy, self._keep = app, gate, policy, keep
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if self._keep is not None and environ.get("PATH_INFO") == self._keep:
+            start_response("204 No Content", kept(self._gate, environ.get("HTTP_COOKIE")))
+            return []
         page = Page(self._gate, self._policy, environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), _sent(environ))
         environ["poort"] = page.visitor
         for name, value in page.asked().items():
@@ -149,14 +157,19 @@ def _size(held: list[bytes]) -> int:
 
 
 class AsyncGateMiddleware:
-    """An ASGI application behind the gate. `policy`: what each page's Content-Security-Policy is made of, if any."""
+    """An ASGI application behind the gate. `policy`: what each page's Content-Security-Policy is made of, if any.
 
-    def __init__(self, app: AsgiApp, gate: Gate, policy: Policy | None = None) -> None:
-        self._app, self._gate, self._policy = app, gate, policy
+    `keep`: the path that sets the receipt's cookie anew, if any.
+    """
+
+    def __init__(self, app: AsgiApp, gate: Gate, policy: Policy | None = None, keep: str | None = None) -> None:
+        self._app, self._gate, self._policy, self._keep = app, gate, policy, keep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
+        if self._keep is not None and scope["type"] == "http" and scope["path"] == self._keep:
+            return await _answer_kept(self._gate, scope, send)
         page = Page(self._gate, self._policy, scope.get("method", "GET"), scope["path"], joined(_texts(scope)))
         seen = {**scope, "poort": page.visitor, "state": {**scope.get("state", {}), "poort": page.visitor}}
         if scope["type"] == "websocket":
@@ -170,6 +183,12 @@ def _texts(message: MutableMapping[str, Any]) -> Headers:
 
 def _bytes(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def _answer_kept(gate: Gate, scope: Scope, send: Send) -> None:
+    headers = kept(gate, joined(_texts(scope)).get("cookie"))
+    await send({"type": "http.response.start", "status": 204, "headers": _bytes(headers)})
+    await send({"type": "http.response.body"})
 
 
 def _asked(scope: dict[str, Any], page: Page) -> dict[str, Any]:
@@ -231,7 +250,9 @@ class _AsyncAnswer:
 # -- Flask ------------------------------------------------------------------------------------------------------------
 
 
-def init_app(app: "Flask", gate: Gate, policy: Policy | None = None, name: str = "gate") -> None:
+def init_app(
+    app: "Flask", gate: Gate, policy: Policy | None = None, name: str = "gate", keep: str | None = None
+) -> None:
     """Put a Flask application behind the gate; its templates ask it by `name`: {% if gate.allows("hotjar") %}."""
     from flask import has_request_context, request
 
@@ -242,5 +263,5 @@ def init_app(app: "Flask", gate: Gate, policy: Policy | None = None, name: str =
         # A test or another middleware may have gone round ours.
         return found if isinstance(found, Visitor) else gate.for_cookies(request.headers.get("Cookie"))
 
-    app.wsgi_app = GateMiddleware(app.wsgi_app, gate, policy)  # type: ignore[method-assign]  # Flask's own way
+    app.wsgi_app = GateMiddleware(app.wsgi_app, gate, policy, keep)  # type: ignore[method-assign]  # Flask's own way
     app.context_processor(lambda: {name: visitor()})

@@ -18,14 +18,17 @@ from flask import Flask
 from marshmallow import Schema, fields, validate
 
 from consent import bodies, records
+from consent.changes import ASKS, ASKS_NOT, MATERIAL
 from consent.front import EXPIRED
 from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.hot import ROUTES, Hot
 from consent.outcomes import PAGE, RESULTS, WEBHOOK, OutcomesSchema
-from consent.records import ACTIONS, SOURCES, ChoicesSchema, ConsentSchema, EventSchema, QuestionSchema
+from consent.records import ACTIONS, RECOVERED, SOURCES, ChoicesSchema, ConsentSchema, EventSchema, QuestionSchema
+from consent.rights import KINDS
 from consent.sites import KEY, SiteSchema
 
-BLUEPRINTS = ("visitor", "backends", "ops", "docs")  # whose views are public calls; the others are pages for people
+# Whose views are public calls; the others are pages for people.
+BLUEPRINTS = ("visitor", "recovery", "backends", "ops", "docs")
 JSON, HTML, SCRIPT = "application/json", "text/html", "text/javascript"
 RECEIPT: list[dict[str, list[str]]] = [{"receipt": []}, {"receiptCookie": []}]
 MAY_HAVE_RECEIPT: list[dict[str, list[str]]] = [{}, *RECEIPT]
@@ -56,7 +59,7 @@ class RecordSchema(Schema):
     action = fields.String(required=True, validate=validate.OneOf(ACTIONS))
     choices = fields.Nested(ChoicesSchema, required=True)
     trackers = fields.Dict(keys=fields.String(), values=fields.Boolean(), required=True)
-    source = fields.String(required=True, validate=validate.OneOf(SOURCES))
+    source = fields.String(required=True, validate=validate.OneOf((*SOURCES, RECOVERED)))
     language = fields.String(required=True)
     gpc = fields.Boolean(required=True)
     page_group = fields.String(required=True, allow_none=True)
@@ -66,7 +69,7 @@ class RecordSchema(Schema):
     bot = fields.Boolean(required=True)
     recorded_at = fields.DateTime(required=True)
     decided_at = fields.DateTime(required=True, allow_none=True, metadata={
-        "description": "When another platform was told so, of an imported decision; its days count from then."})
+        "description": "When it was decided, of an imported or recovered decision; its days count from then."})
 
 
 class StoredSchema(Schema):
@@ -107,6 +110,8 @@ class ShownCategorySchema(Schema):
     purpose = fields.String(required=True)
     since = fields.Integer(required=True, metadata={"description": "The version that last changed it materially."})
     asked = fields.Boolean(required=True, metadata={"description": "A tracker in it needs consent."})
+    change = fields.String(
+        validate=validate.OneOf(MATERIAL), metadata={"description": "Why it asks again; there only when it does."})
 
 
 class ShownTrackerSchema(Schema):
@@ -120,6 +125,9 @@ class ShownTrackerSchema(Schema):
     category = fields.String(required=True, validate=validate.OneOf(CATEGORIES))
     exempt = fields.Boolean(required=True)
     since = fields.Integer(required=True)
+    change = fields.String(
+        required=True, allow_none=True, validate=validate.OneOf(MATERIAL),
+        metadata={"description": "By what it asks again; null since the first version."})
     purpose = fields.String(required=True)
     policy_url = fields.String(required=True, allow_none=True)
     transfer = fields.Boolean(required=True)
@@ -132,8 +140,16 @@ class ShownTrackerSchema(Schema):
     elements = fields.List(fields.String(), required=True)
 
 
-class DeclarationSchema(Schema):
-    """What the current version of a site shows, in one language."""
+class NoticeSchema(Schema):
+    """The latest material change of the privacy policy."""
+
+    version = fields.Integer(required=True)
+    date = fields.Date(required=True)
+    summary = fields.String(required=True)
+
+
+class ShownSchema(Schema):
+    """What a version of a site shows, in one language."""
 
     site = fields.String(required=True)
     name = fields.String(required=True)
@@ -144,14 +160,40 @@ class DeclarationSchema(Schema):
     controller = fields.Dict(required=True)
     categories = fields.List(fields.Nested(ShownCategorySchema), required=True)
     trackers = fields.List(fields.Nested(ShownTrackerSchema), required=True)
+    languages = fields.List(fields.String(), required=True)
     google_consent_mode = fields.String(metadata={"description": "There only when the owner chose it."})
     google_consent_mode_reason = fields.String(metadata={"description": "Why the owner chose the advanced mode."})
+    notice = fields.Nested(NoticeSchema, metadata={"description": "There only after a material policy change."})
 
 
-class ConfigSchema(DeclarationSchema):
+class DeclaredTrackerSchema(ShownTrackerSchema):
+    """A tracker in the declaration."""
+
+    reason = fields.String(metadata={"description": "Why it needs no consent, or another category; where it was said."})
+    agreement = fields.Boolean(metadata={"description": "Is there a processing agreement? Where it was said."})
+
+
+class RevisionSchema(Schema):
+    """The last revision of the site's privacy policy."""
+
+    date = fields.Date(required=True)
+    material = fields.Boolean(required=True)
+    summary = fields.String(required=True, allow_none=True)
+
+
+class DeclarationSchema(ShownSchema):
+    """The cookie declaration of the current version, in one language."""
+
+    trackers = fields.List(fields.Nested(DeclaredTrackerSchema), required=True)
+    asks = fields.Boolean(required=True, metadata={"description": "Is there anything that a visitor is asked for?"})
+    ended = fields.Integer(required=True, allow_none=True, metadata={"description": "The version that it ended."})
+    policy = fields.Nested(RevisionSchema, metadata={"description": "There only when the owner told of it."})
+    page = fields.Dict(required=True, metadata={"description": "The same in words, section by section, as it is read."})
+
+
+class ConfigSchema(ShownSchema):
     """The same with what the script needs beside it."""
 
-    languages = fields.List(fields.String(), required=True)
     cookie_domain = fields.String(required=True, allow_none=True)
     release = fields.String(required=True)
     audience = fields.String(required=True)
@@ -160,6 +202,9 @@ class ConfigSchema(DeclarationSchema):
     ask = fields.Boolean(required=True)
     texts = fields.Dict(required=True)
     signals = fields.Dict(required=True)
+    restored = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={
+        "description": "There only after a backup was put back: `from` and `to`, seconds since 1970. A receipt of a "
+        "decision from then may be unknown here; send it once to the site's receipts."})
 
 
 class SnapshotSchema(Schema):
@@ -171,6 +216,17 @@ class SnapshotSchema(Schema):
     trackers = fields.List(fields.Dict(), required=True)
 
 
+class ChangeSchema(Schema):
+    """What a version changed against the one before; a material change asks the trackers and categories anew."""
+
+    kind = fields.String(required=True)
+    material = fields.Boolean(required=True)
+    rule = fields.String(required=True, validate=validate.OneOf((ASKS, ASKS_NOT)))
+    trackers = fields.List(fields.String(), required=True)
+    categories = fields.List(fields.String(validate=validate.OneOf(CATEGORIES)), required=True)
+    sentence = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
 class VersionSchema(Schema):
     """A published version: frozen, numbered, hashed."""
 
@@ -178,6 +234,12 @@ class VersionSchema(Schema):
     number = fields.Integer(required=True)
     digest = fields.String(required=True, metadata={"description": "SHA-256 of the snapshot's RFC 8785 JSON."})
     published_at = fields.DateTime(required=True)
+    effective_at = fields.DateTime(required=True)
+    ended_at = fields.DateTime(
+        required=True, allow_none=True, metadata={"description": "When the next one was published."})
+    changes = fields.List(
+        fields.Nested(ChangeSchema), required=True, allow_none=True,
+        metadata={"description": "Null in versions that were published before changes were kept."})
     since = fields.Dict(required=True)
     snapshot = fields.Nested(SnapshotSchema, required=True)
 
@@ -213,6 +275,38 @@ class HistorySchema(Schema):
     visitor = fields.UUID(required=True)
     records = fields.List(fields.Nested(PastRecordSchema), required=True)
     versions = fields.Dict(keys=fields.String(), values=fields.Nested(VersionSchema), required=True)
+    restricted_at = fields.DateTime(required=True, allow_none=True, metadata={
+        "description": "What was recorded up to then is restricted: kept, and used for nothing."})
+    receipt = fields.String(required=True, allow_none=True, metadata={
+        "description": "The receipt of what this visitor said last; the one that was shown may be older."})
+
+
+class DoneSchema(Schema):
+    """What was done for a visitor: how much of each kind was removed, or changed."""
+
+    done = fields.String(required=True, validate=validate.OneOf(KINDS))
+    at = fields.DateTime(required=True)
+    removed = fields.Dict(keys=fields.String(), values=fields.Integer())
+    changed = fields.Dict(keys=fields.String(), values=fields.Integer())
+
+
+class RequestSchema(Schema):
+    """A request of a visitor, and what was done. It tells nothing of who asked."""
+
+    id = fields.UUID(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    received_at = fields.DateTime(required=True)
+    due_at = fields.DateTime(required=True, metadata={"description": "By law: one calendar month later."})
+    promised_at = fields.DateTime(required=True, allow_none=True, metadata={
+        "description": "By the site's `request_working_days`, Monday to Friday."})
+    done_at = fields.DateTime(required=True, allow_none=True)
+    answer = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+
+
+class RequestsSchema(Schema):
+    """The requests on a site, newest first; the last thousand."""
+
+    requests = fields.List(fields.Nested(RequestSchema), required=True)
 
 
 class StatusSchema(Schema):
@@ -282,6 +376,10 @@ MINE = {
     401: refused("No valid receipt."), 403: refused("The call comes from another site's page."), 404: NO_SITE,
     503: AWAY,
 }
+DONE = {200: Says(
+    "What was done, to who prefers to be told.", {JSON: DoneSchema},
+    {"Preference-Applied": "return=representation."})}
+PREFER = {"Prefer": "`return=representation`, to be told what was done (RFC 7240)."}
 
 CALLS: dict[str, Call] = {
     "GET /banner/{site}.js": Call({
@@ -289,6 +387,9 @@ CALLS: dict[str, Call] = {
         404: NO_SITE, 503: AWAY}),
     "GET /banner/v1/poort.js": Call({
         200: Says("The script.", {SCRIPT: None}, {"ETag": "Names these bytes."}), 304: Says("The same as you have.")}),
+    **{f"GET /banner/v1/{name}.js": Call({
+        200: Says("The script.", {SCRIPT: None}, {"ETag": "Names these bytes."}), 304: Says("The same as you have.")})
+       for name in ("declaration", "durable")},
     "GET /banner/v1/{name}.js": Call({
         200: Says("The second script.", {SCRIPT: None}, {"ETag": "Names these bytes."}),
         304: Says("The same as you have."), 404: refused("There is no script of this name.")}),
@@ -321,7 +422,16 @@ CALLS: dict[str, Call] = {
         204: Says("The headers; a proxy copies them.", {}, FRONT), 404: NO_SITE, 503: AWAY},
         {}, GPC, security=MAY_HAVE_RECEIPT),
     "GET /v1/sites/{site}/me": Call({200: Says("The records.", {JSON: HistorySchema}), **MINE}, security=RECEIPT),
-    "DELETE /v1/sites/{site}/me": Call({204: Says("Erased."), **MINE}, security=RECEIPT),
+    "DELETE /v1/sites/{site}/me": Call({204: Says("Erased."), **DONE, **MINE}, {}, PREFER, security=RECEIPT),
+    "POST /v1/sites/{site}/me/restriction": Call(
+        {204: Says("Restricted."), **DONE, **MINE}, {}, PREFER, security=RECEIPT),
+    "DELETE /v1/sites/{site}/me/restriction": Call(
+        {204: Says("Lifted."), **DONE, **MINE}, {}, PREFER, security=RECEIPT),
+    "GET /v1/sites/{site}/requests": Call({
+        200: Says("The requests.", {JSON: RequestsSchema}),
+        401: refused("No API key, or one that does not count.", WWW_Authenticate="Bearer."),
+        404: refused("The key's organisation has no such published site."),
+        429: refused("Too many from this address.", Retry_After=WAIT), 503: AWAY}, security=[{"apiKey": []}]),
     "GET /v1/sites/{site}/me/export": Call({
         200: Says("A consent receipt for every record.", {"application/ld+json": None}), **MINE}, security=RECEIPT),
     "POST /v1/sites/{site}/outcomes": Call({
@@ -329,14 +439,26 @@ CALLS: dict[str, Call] = {
         403: refused("The call comes from another site's page, or the receipt stands for another record."),
         409: refused("Another report about the record was first.")}, {}, {}, OutcomesSchema,
         {"record": EXAMPLE["id"], "trackers": {"hotjar": ["deleted"], "ga4": ["could_not"]}}, RECEIPT),
+    "POST /v1/sites/{site}/receipts": Call({
+        200: Says("The record was there.", {JSON: StoredSchema}),
+        201: Says("The record is back, durably.", {JSON: StoredSchema}), **MINE,
+        409: refused("The record's id is known for another decision."),
+        410: refused("`erased`: the visitor had it erased. `expired`: it counts no more. `not_lost`: no backup was put "
+                     "back that lacks it, so it was deleted."),
+        422: refused("The receipt does not fit the version that it names, or the site has none of that number."),
+        429: refused("Too many from this address.", Retry_After=WAIT)}, security=RECEIPT[:1]),
     "GET /v1/sites/{site}/versions/{number}": Call({
-        200: Says("The version; it never changes.", {JSON: VersionSchema}),
+        200: Says("The version; of it only `ended_at` is ever set, once.", {JSON: VersionSchema}),
         404: refused("This site has no such version."), 503: AWAY}),
     "GET /v1/sites/{site}/declaration": Call({
         200: Says("The declaration.", {HTML: None, JSON: DeclarationSchema}), 404: NO_SITE, 503: AWAY}, LANGUAGE),
     "GET /me/{site}": Call({
         200: Says("The page.", {HTML: None}), 404: Says("There is no published site with this key.", {
             HTML: None, JSON: ErrorSchema}), 503: AWAY}, LANGUAGE),
+    "POST /me/{site}": Call({
+        200: Says("The page.", {HTML: None}), 403: Says("The form stands on another site's page.", {
+            HTML: None, JSON: ErrorSchema}), 404: Says("There is no published site with this key.", {
+            HTML: None, JSON: ErrorSchema}), 413: refused("The body is over 16,384 bytes."), 503: AWAY}, LANGUAGE),
     "GET /.well-known/gpc.json": Call({200: Says("GPC is honoured.", {JSON: SignalSchema})}),
     "GET /healthz": Call({200: Says("It lives.", {JSON: StatusSchema})}),
     "GET /readyz": Call({

@@ -177,6 +177,12 @@ class Page:
         return [("Set-Cookie", line) for line in lines]
 
 
+def kept(gate: Gate, cookie: str | None) -> Headers:
+    """The headers of the answer that gives the receipt in this `Cookie` header the rest of its time (F5)."""
+    line = safely(lambda: gate.keep(cookie), None)
+    return [("Cache-Control", "no-store"), *([("Set-Cookie", line)] if line else [])]
+
+
 def expiries(visitor: Visitor, cookie: str, host: str) -> list[str]:
     """`Set-Cookie` values that expire what refused trackers left in this `Cookie` header, HttpOnly or not (D8).
 

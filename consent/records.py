@@ -15,8 +15,9 @@ from typing import Any
 
 import user_agents
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
-from sqlalchemy import JSON, Index, String, delete, func, insert, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, Index, String, delete, func, insert, select, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Mapped, mapped_column, scoped_session
 
 from consent import bodies, counts
 from consent.db import Id, Moment, db, iso
@@ -29,6 +30,7 @@ from consent.writer import GroupCommit, Stored
 LARGEST = 16_384  # bytes of a body
 ACTIONS = ("accept_all", "necessary_only", "custom", "withdraw")
 SOURCES = ("banner", "settings", "api", "import")
+RECOVERED = "recovered"  # from its receipt, after a backup was put back; no client can say that
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
@@ -40,6 +42,9 @@ class Refused(Exception):
     def __init__(self, status: int, code: str, message: str, faults: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.faults = status, code, message, dict(faults or {})
+
+
+_IMPORTED = text("decided_at IS NOT NULL")
 
 
 class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
@@ -61,9 +66,14 @@ class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy 
     device: Mapped[str] = mapped_column(String(16))
     bot: Mapped[bool]
     recorded_at: Mapped[datetime] = mapped_column(Moment)
-    decided_at: Mapped[datetime | None] = mapped_column(Moment)  # on another platform; only of source import
+    decided_at: Mapped[datetime | None] = mapped_column(Moment)  # before it came in: imported or recovered
 
-    __table_args__ = (Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),)
+    __table_args__ = (
+        Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),
+        # For the jobs, which go through all records by their age: new ones come at its end. Few are imported.
+        Index("ix_record_site_recorded", "site", "recorded_at"),
+        Index("ix_record_site_decided", "site", "decided_at", sqlite_where=_IMPORTED, postgresql_where=_IMPORTED),
+    )
 
 
 class RemovalPermit(db.Model):  # type: ignore[name-defined, misc]  # as above
@@ -392,11 +402,16 @@ def history(site: str, visitor: uuid.UUID) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def latest(site: str, visitor: uuid.UUID) -> dict[str, Any] | None:
-    """What a visitor of a site said last: an imported decision is as old as it says, so it undoes no newer one."""
+def latest(site: str, visitor: uuid.UUID, after: datetime | None = None) -> dict[str, Any] | None:
+    """What a visitor of a site said last: an imported decision is as old as it says, so it undoes no newer one.
+
+    `after`: what was said until then does not count (G8).
+    """
     table = Record.__table__
     said = func.coalesce(table.c.decided_at, table.c.recorded_at)
     query = select(table).where(table.c.site == site, table.c.visitor == visitor)
+    if after is not None:
+        query = query.where(said > after)
     query = query.order_by(said.desc(), table.c.recorded_at.desc(), table.c.id.desc())
     row = db.session.execute(query.limit(1)).mappings().first()
     return None if row is None else dict(row)
@@ -405,16 +420,46 @@ def latest(site: str, visitor: uuid.UUID) -> dict[str, Any] | None:
 @contextmanager
 def permitted(site: str, visitor: uuid.UUID) -> Iterator[None]:
     """Let this transaction delete what is kept of one visitor of a site, until the end of the block."""
-    permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
-    permits = RemovalPermit.__table__
-    db.session.execute(insert(permits).values(permit))
+    with _permit(db.session, site, visitor=visitor):
+        yield
+
+
+@contextmanager
+def permitted_before(connection: Connection, site: str, before: datetime) -> Iterator[None]:
+    """The same for a job: this transaction may delete what a site keeps of the time before."""
+    with _permit(connection, site, before=before):
+        yield
+
+
+@contextmanager
+def _permit(transaction: Connection | scoped_session[Any], site: str, **what: Any) -> Iterator[None]:
+    permits, id = RemovalPermit.__table__, uuid.uuid4()
+    transaction.execute(insert(permits).values(site=site, id=id, **what))
     yield
-    db.session.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+    transaction.execute(delete(permits).where(permits.c.site == site, permits.c.id == id))
 
 
-def erase(site: str, visitor: uuid.UUID) -> int:
-    """Delete all records of one visitor of a site; how many there were. The caller commits; the counts stay (G5)."""
+def hold(site: str, visitor: uuid.UUID) -> dict[uuid.UUID, datetime]:
+    """Keep whoever else changes what is kept of this visitor waiting until the caller commits; raises Refused.
+
+    The records that are there, with their times.
+    """
+    query = select(Record.id, Record.recorded_at).where(Record.site == site, Record.visitor == visitor)
+    found = db.session.execute(query.order_by(Record.id).with_for_update()).all()
+    if not found:
+        raise no_receipt()
+    return {row.id: row.recorded_at for row in found}
+
+
+def no_receipt() -> Refused:
+    """The refusal of a caller of whom nothing is kept."""
+    return Refused(401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt.")
+
+
+def erase(site: str, visitor: uuid.UUID) -> list[datetime]:
+    """Delete all records of one visitor of a site; when each was decided. The caller commits; the counts stay (G5)."""
     table = Record.__table__
+    mine = delete(table).where(table.c.site == site, table.c.visitor == visitor)
     with permitted(site, visitor):
-        gone = db.session.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor))
-    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result always has it
+        gone = db.session.execute(mine.returning(table.c.decided_at, table.c.recorded_at)).all()
+    return [row.decided_at or row.recorded_at for row in gone]

@@ -40,6 +40,7 @@ class Known(NamedTuple):
 
     version: Version
     reach: Reach
+    whose: str | None = None  # the Domain of the receipt's cookie, as an attribute; None when it is not known
 
 
 class Visitor:
@@ -168,7 +169,7 @@ class Gate:
         if isinstance(version, Version):
             known = Known(version, Reach())
         else:
-            known = Known(version_from(version), Reach(version["trackers"]))
+            known = Known(version_from(version), Reach(version["trackers"]), _whose(version))
         if known.version.site != self.site:
             raise ValueError(f"this is a version of {known.version.site!r}, not of {self.site!r}")
         self._known = known
@@ -217,6 +218,21 @@ class Gate:
         """
         return self.for_receipt(receipt, gpc=gpc, now=now).csp(Policy(base or {}, directives, shared), nonce)
 
+    def keep(self, header: str | None, *, now: float | None = None) -> str | None:
+        """A `Set-Cookie` value that gives the receipt of this `Cookie` header the rest of its time (docs/durable.md).
+
+        None when there is no receipt of this site, or it has ended; when there are two, of which nobody can tell which
+        one would be overwritten; and while the site's cookie domain is not known.
+        """
+        found = tokens(None, header)
+        receipt = read_all(self._keyring, found)[0] if len(found) == 1 else None
+        if receipt is None or receipt.site != self.site or self._known is None or self._known.whose is None:
+            return None
+        left = receipt.expires - int(time.time() if now is None else now)
+        # Not HttpOnly: the banner reads it.
+        whole = f"poort={found[0]}; Max-Age={left}; Path=/{self._known.whose}; Secure; SameSite=Lax"
+        return whole if left > 0 else None
+
     def for_receipt(self, receipt: str | None, *, gpc: bool = False, now: float | None = None) -> Visitor:
         """Who holds this receipt, the value of the cookie `poort`."""
         return self._visitor([self._read(receipt)], gpc, now)
@@ -252,6 +268,12 @@ class Gate:
 
     def _is_ahead(self, receipt: Receipt) -> bool:
         return receipt.site == self.site and (self._known is None or receipt.version > self._known.version.number)
+
+
+def _whose(version: Mapping[str, Any]) -> str | None:
+    if "cookie_domain" not in version:
+        return None
+    return f"; Domain={version['cookie_domain']}" if version["cookie_domain"] else ""
 
 
 def _origin(url: str) -> str:

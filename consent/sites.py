@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from consent.accounts import Membership, Organisation, User, organisation_named
 from consent.catalogue import CATALOGUE, SiteTrackerSchema, plain_text, resolve
 from consent.db import db
+from consent.gate import OPTIONAL
+from consent.shapes import flag, one_of
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 LANGUAGES = ("nl", "en")
@@ -54,6 +57,15 @@ def _web_address(value: str) -> None:
         raise ValidationError("Not a web address that starts with https://.")
 
 
+def _day(value: str) -> None:
+    try:
+        right = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        right = False
+    if not right:
+        raise ValidationError("Not a day; write it as 2026-11-22.")
+
+
 class ControllerSchema(Schema):
     """Who asks for the consent (B6)."""
 
@@ -63,6 +75,28 @@ class ControllerSchema(Schema):
     name = plain_text(200, required=True)
     email = fields.Email(required=True)
     policy_url = fields.String(required=True, validate=[validate.Length(1, 500), _web_address])
+    address = plain_text(300)  # for the visitor's receipt (M1)
+
+
+class PolicySchema(Schema):
+    """The privacy policy's last revision; a material one is told to visitors and owners (F3)."""
+
+    class Meta:
+        unknown = RAISE
+
+    date = fields.String(required=True, validate=_day)
+    material = flag()
+    summary = fields.Dict(keys=fields.String(validate=validate.OneOf(LANGUAGES)), values=plain_text(500))
+    affects = fields.List(one_of(OPTIONAL), validate=validate.Length(max=len(OPTIONAL)))
+
+    @validates_schema(skip_on_field_errors=True)
+    def agrees(self, data: dict[str, Any], **_: Any) -> None:
+        """Rules over more than one field."""
+        affects = data.get("affects", [])
+        if affects and not data.get("material"):
+            raise ValidationError("Belongs to a material change: only that asks anybody again (F4).", "affects")
+        if len(set(affects)) != len(affects):
+            raise ValidationError("Names something twice.", "affects")
 
 
 class SiteSchema(Schema):
@@ -80,6 +114,7 @@ class SiteSchema(Schema):
     name = plain_text(200, required=True)
     organisation = plain_text(200, required=True)
     controller = fields.Nested(ControllerSchema, required=True)
+    policy = fields.Nested(PolicySchema)
     origins = fields.List(fields.String(validate=_origin), required=True, validate=validate.Length(1, 100))
     cookie_domain = fields.String(allow_none=True, load_default=None)
     default_language = fields.String(load_default="nl", validate=validate.OneOf(LANGUAGES))
@@ -97,10 +132,19 @@ class SiteSchema(Schema):
         ),
     )
     refusal_days = fields.Integer(load_default=180, strict=True, validate=validate.Range(1, 395))
+    claim_days = fields.Integer(  # G3; left out, retention.CLAIM_DAYS
+        strict=True,
+        validate=validate.Range(  # not below what webhooks and their errors are kept; BW 3:310
+            30, 1_825, error="Must be 30 to 1825 days (five years)."
+        ),
+    )
     release = fields.String(load_default="acknowledged", validate=validate.OneOf(("acknowledged", "immediate")))
     audience = fields.String(load_default="general", validate=validate.OneOf(("general", "children")))
     google_consent_mode = fields.String(validate=validate.OneOf(("basic", "advanced")))
     google_consent_mode_reason = plain_text(500)
+    request_working_days = fields.Integer(  # what the owner promises; the law's month counts in any case (G6)
+        strict=True, validate=validate.Range(1, 20, error="Must be 1 to 20 working days.")
+    )
     jurisdiction = fields.String(
         load_default="NL",
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),
@@ -128,6 +172,7 @@ class SiteSchema(Schema):
             raise ValidationError("Are too many: a choice for each of them has to fit in a cookie.", "trackers")
         _agree_cookie_domain(data)
         _agree_consent_mode(data)
+        _agree_policy(data)
 
     @validates_schema(skip_on_field_errors=True)
     def resolvable(self, data: dict[str, Any], **_: Any) -> None:
@@ -161,6 +206,13 @@ def _agree_cookie_domain(data: dict[str, Any]) -> None:
         host = str(urlsplit(origin).hostname)
         if host != domain and not host.endswith(f".{domain}"):
             raise ValidationError(f"The origin {origin} is not within this domain.", "cookie_domain")
+
+
+def _agree_policy(data: dict[str, Any]) -> None:
+    policy = data.get("policy", {})
+    missing = [name for name in data["languages"] if name not in policy.get("summary", {})]
+    if policy.get("material") and missing:
+        raise ValidationError({"policy": {"summary": {name: ["Says what changed; is needed."] for name in missing}}})
 
 
 def _agree_consent_mode(data: dict[str, Any]) -> None:
@@ -276,3 +328,8 @@ def snippet(site: Site, public_url: str, auto: bool = False) -> str:
     if auto:
         return f'<script src="{script}" data-auto></script>\n{PATIENT}'
     return f'<script async src="{script}"></script>'
+
+
+def declaration_snippet(site: Site, public_url: str) -> str:
+    """What the owner puts in the site's page about cookies, where the declaration is to appear."""
+    return f'<script async src="{public_url}/banner/v1/declaration.js" data-site="{site.key}"></script>'

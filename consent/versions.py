@@ -5,10 +5,10 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -19,9 +19,11 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import banners, gate
+from consent import banners, changes, gate, restorations
+from consent.announcements import announce
 from consent.answers import JSON_TYPE, PATIENCE, Asset, asset, dumps
 from consent.catalogue import resolve
+from consent.changes import Change
 from consent.db import Moment, db
 from consent.front import Front, domains
 from consent.outbox import Webhook
@@ -45,6 +47,7 @@ class Version(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy
     since: Mapped[dict[str, Any]] = mapped_column(JSON)
     script_digest: Mapped[str] = mapped_column(String(64))  # E3: the code that showed it
     published_at: Mapped[datetime] = mapped_column(Moment)
+    changes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # against the version before
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,14 @@ class Published:
     published_at: datetime
     snapshot: Mapping[str, Any]
     gate: gate.Version
+    since: Mapping[str, Any]  # as `changes.since` makes it; versions of before its kinds and notice lack them
+    changes: Sequence[Mapping[str, Any]] | None  # None: published before they were kept
+    lost: tuple[restorations.Window, ...] = ()  # hours of which a backup was put back
+
+    @property
+    def previous(self) -> int | None:
+        """The number of the version that this one ended; None for the first."""
+        return self.since.get("previous", self.number - 1) or None
 
     @property
     def definition(self) -> Mapping[str, Any]:
@@ -74,6 +85,11 @@ class Published:
         """What the script needs, per language."""
         languages = self.definition["languages"]
         return {language: asset(dumps(banners.config(self, language)), JSON_TYPE) for language in languages}
+
+    @cached_property
+    def frozen_configs(self) -> Mapping[str, Asset]:
+        """The same without what can change while the version stays."""
+        return replace(self, lost=()).configs if self.lost else self.configs
 
     @cached_property
     def table(self) -> Table:
@@ -102,7 +118,7 @@ class Published:
 
     def forget(self) -> None:
         """Let go of what only the current version is asked for; records of this version still point at the rest."""
-        for name in ("script", "configs", "table", "front"):
+        for name in ("script", "configs", "frozen_configs", "table", "front"):
             self.__dict__.pop(name, None)
 
 
@@ -121,49 +137,63 @@ def canonical(snapshot: Mapping[str, Any]) -> bytes:
     return rfc8785.dumps(dict(snapshot))
 
 
-def _material(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What makes a tracker another one to the visitor (F3): a typo in its purpose or one more cookie does not (F4)."""
-    return row["category"], row["vendor"], row["role"], row["exempt"]
+def digest_of(snapshot: Mapping[str, Any]) -> str:
+    """What a version is known by: the SHA-256 of its snapshot's canonical JSON (E2)."""
+    return hashlib.sha256(canonical(snapshot)).hexdigest()
 
 
-def since(previous: Version | None, snapshot: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Per tracker and category the version that last changed it materially."""
-    before = {row["id"]: row for row in json.loads(previous.snapshot)["trackers"]} if previous else {}
-    known = previous.since if previous else {"trackers": {}, "categories": dict.fromkeys(gate.CATEGORIES, number)}
-    trackers = {
-        row["id"]: known["trackers"][row["id"]]
-        if row["id"] in before and _material(before[row["id"]]) == _material(row)
-        else number
-        for row in snapshot["trackers"]
-    }
-    return {"trackers": trackers, "categories": dict(known["categories"])}
+def changes_of(previous: Version | None, snapshot: Mapping[str, Any]) -> list[Change]:
+    """What this snapshot would change against the version before; nothing when there is none."""
+    return changes.compare(json.loads(previous.snapshot), snapshot) if previous else []
+
+
+def _previous(site: Site) -> Version | None:
+    return db.session.get(Version, (site.key, site.current)) if site.current else None
+
+
+def preview(site: Site) -> tuple[str, list[Change]]:
+    """The digest that publishing the draft now would have, and what it would change. Raises ValidationError."""
+    snapshot = freeze(site.draft)
+    return digest_of(snapshot), changes_of(_previous(site), snapshot)
 
 
 def publish(site: Site, now: datetime) -> tuple[Version, bool]:
     """Freeze the draft as the next version; also whether it is new: the same content is not published twice.
 
-    The caller commits. Two who publish at once: the second one's number is taken, and its commit fails.
+    A material policy change queues the mails that tell the owners of it. The caller commits. Two who publish at once:
+    the second one's number is taken, and its commit fails.
     """
-    previous = db.session.get(Version, (site.key, site.current)) if site.current else None
+    previous = _previous(site)
     snapshot = freeze(site.draft)
-    text = canonical(snapshot)
-    digest = hashlib.sha256(text).hexdigest()
-    if previous is not None and previous.digest == digest:
+    if previous is not None and previous.digest == digest_of(snapshot):
         return previous, False
-    number = (previous.number if previous else 0) + 1
-    version = Version(
-        site=site.key,
-        number=number,
-        digest=digest,
-        snapshot=text.decode(),
-        since=since(previous, snapshot, number),
-        script_digest=hashlib.sha256(banners.code().encode()).hexdigest(),
-        published_at=now,
-    )
+    number = previous.number + 1 + restorations.skipped(previous.published_at) if previous else 1
+    found = changes_of(previous, snapshot)
+    since = changes.since(previous.since if previous else None, snapshot, found, number)
+    if previous:
+        since["previous"] = previous.number  # numbers can be left out (restorations.py)
+    version = _version(site.key, number, snapshot, since, found, now)
     db.session.add(version)
     site.current = number
     db.session.flush()
+    if any(change.kind == "policy" and change.material for change in found):
+        announce(site, number, since.get("previous"), snapshot, found, now)
     return version, True
+
+
+def _version(
+    site: str, number: int, snapshot: Mapping[str, Any], since: dict[str, Any], found: Sequence[Change], now: datetime
+) -> Version:
+    return Version(
+        site=site,
+        number=number,
+        digest=digest_of(snapshot),
+        snapshot=canonical(snapshot).decode(),
+        since=since,
+        script_digest=hashlib.sha256(banners.code().encode()).hexdigest(),
+        published_at=now,
+        changes=[change.as_json() for change in found],
+    )
 
 
 def pending(site: Site, version: Version | None) -> bool:
@@ -171,7 +201,7 @@ def pending(site: Site, version: Version | None) -> bool:
     if version is None:
         return True
     try:
-        return hashlib.sha256(canonical(freeze(site.draft))).hexdigest() != version.digest
+        return digest_of(freeze(site.draft)) != version.digest
     except ValidationError:  # the catalogue has changed since it was applied
         return True
 
@@ -186,7 +216,7 @@ def published(row: Any) -> Published:
         for tracker in snapshot["trackers"]
     }
     view = gate.Version(row.site, row.number, trackers, row.since["categories"], snapshot["definition"]["audience"])
-    return Published(row.site, row.number, row.digest, row.published_at, snapshot, view)
+    return Published(row.site, row.number, row.digest, row.published_at, snapshot, view, row.since, row.changes)
 
 
 class Unavailable(Exception):
@@ -221,6 +251,7 @@ class Publications:
         self._wished = threading.Event()
         self._closing = False
         self._replaced: list[Published] = []
+        self._lost: tuple[restorations.Window, ...] = ()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._looked = -6 * LOOK
@@ -241,6 +272,11 @@ class Publications:
         """One version of the site; None when there is none. Raises Unasked."""
         found = self._versions.get((site, number))
         return found if found is not None or self._is_absent(site, number) else self._unasked(site, number)
+
+    @property
+    def lost(self) -> tuple[restorations.Window, ...]:
+        """The hours that were lost, as far as they still matter; known once any site was asked for."""
+        return self._lost
 
     def tells(self, site: str) -> bool:
         """Whether the site's owner has a webhook that is to be told of decisions. Says nothing new for an unknown site:
@@ -323,6 +359,7 @@ class Publications:
             rows = connection.execute(_CURRENT).all()
             current = {row.key: (row.current, row.digest) for row in rows}
             self._told = frozenset(row.key for row in rows if row.told)
+            self._lost = restorations.windows(connection, datetime.now(UTC))
             for site, numbers in asked.items():
                 try:
                     self._renew(connection, site, *current.get(site, (None, "")))
@@ -338,13 +375,14 @@ class Publications:
         old = self._current.get(site)
         if number is None:
             self._current.pop(site, None)
-        elif old is None or (old.number, old.digest) != (number, digest):
+        elif old is None or (old.number, old.digest, old.lost) != (number, digest, self._lost):
             known = self._versions.get((site, number))
             if known is not None and known.digest != digest:  # a backup was put back, and published anew
                 for key in [key for key in self._versions if key[0] == site]:
                     del self._versions[key]
             found = self._load(connection, site, number)
             if found is not None:
+                found = self._versions[site, number] = replace(found, lost=self._lost)
                 found.make_ready()
                 self._current[site] = found
         if old is not None and self._current.get(site) is not old:

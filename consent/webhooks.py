@@ -8,9 +8,11 @@ from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import aliased
 
+from consent.batches import Go, delete_some
 from consent.db import db, writing_on
 from consent.endpoints import check_url
 from consent.outbox import DEAD, DELIVERED, WAITING, Event, Webhook
+from consent.rights import holds_back
 from consent.sites import Site
 
 KEPT = timedelta(days=30)  # the log, and what waits for an endpoint that wants no more
@@ -93,7 +95,12 @@ def retry(site: Site, now: datetime) -> int:
     return int(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result always has it
 
 
-def tidy(engine: Engine, now: datetime) -> int:
-    """Delete events that are older than the log goes back; how many."""
-    with writing_on(engine) as connection:
-        return int(connection.execute(delete(Event).where(Event.created_at < now - KEPT)).rowcount)
+def tidy(engine: Engine, now: datetime, go: Go) -> int:
+    """Delete events that are older than the log goes back; how many. What a restriction holds back is not too old."""
+    waits = (Event.state == WAITING) & holds_back(Event)
+
+    def batch() -> int:
+        with writing_on(engine) as connection:
+            return delete_some(connection, Event.__table__, (Event.created_at < now - KEPT) & ~waits)
+
+    return go.until_done(batch)

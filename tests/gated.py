@@ -1,4 +1,4 @@
-"""A site behind the gate, for real gunicorns: `tests.gated:flask_site`, `tests.gated:async_site`.
+"""A site behind the gate, for real gunicorns: `tests.gated:flask_site`, `tests.gated:async_site`, and `durable_` ones.
 
 PAGES are served alike by both. The version is made by hand: two trackers for each thing that can go wrong.
 """
@@ -34,6 +34,7 @@ def _tracker(id: str, category: str, **more: Any) -> dict[str, Any]:
 VERSION: dict[str, Any] = {
     "site": "shop",
     "version": 3,
+    "cookie_domain": "shop.example",
     "categories": [{"id": name, "since": 1} for name in ("necessary", "functional", "analytics", "marketing")],
     "trackers": [
         _tracker(
@@ -103,13 +104,14 @@ PAGES = {
 
 gate = Gate("shop", [KEY], VERSION, url="https://consent.shop.example")
 if url := os.environ.get("GATED_BY"):
-    gate = Gate.from_url(url, "shop", [os.environ["GATED_KEY"]], every=0.2)
+    gate = Gate.from_url(url, os.environ.get("GATED_SITE", "shop"), [os.environ["GATED_KEY"]], every=0.2)
+KEEP = "/poort/keep"
 POLICY = Policy(base={"img-src": ["'self'", "data:"], "frame-ancestors": ["'none'"]})
 TEMPLATE = """<p>{{ gate.allows("hotjar").reason }}</p>{% if gate.allows("hotjar") %}<script src="//static.hotjar.com">
 </script>{% endif %}{% if nonce %}<i nonce="{{ gate.nonce }}"></i>{% endif %}"""
 
 
-def flask_site_with(policy: Policy | None) -> Flask:
+def flask_site_with(policy: Policy | None, keep: str | None = None) -> Flask:
     """The site as a Flask application."""
     app = Flask(__name__)
     app.add_url_rule("/template", view_func=lambda: render_template_string(TEMPLATE), endpoint="template")
@@ -117,7 +119,7 @@ def flask_site_with(policy: Policy | None) -> Flask:
     app.add_url_rule("/pid", view_func=_told, endpoint="pid")
     app.add_url_rule("/broken", view_func=_fail, endpoint="broken")
     app.add_url_rule("/<path:path>", view_func=_page, endpoint="page")
-    init_app(app, gate, policy)
+    init_app(app, gate, policy, keep=keep)
     return app
 
 
@@ -144,6 +146,7 @@ def _page(path: str) -> Response:
 
 flask_site = flask_site_with(None)
 strict_site = flask_site_with(POLICY)
+durable_site = flask_site_with(None, KEEP)
 
 
 async def _pages(scope: Any, receive: Any, send: Any) -> None:
@@ -169,6 +172,7 @@ async def _pages(scope: Any, receive: Any, send: Any) -> None:
 
 async_site = AsyncGateMiddleware(_pages, gate)
 strict_async_site = AsyncGateMiddleware(_pages, gate, POLICY)
+durable_async_site = AsyncGateMiddleware(_pages, gate, keep=KEEP)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The settings table: strict parsing, one sentence that names the setting, secrets from files."""
 
 from pathlib import Path
+from typing import Any
 
 import pysqlite3
 import pytest
@@ -26,6 +27,15 @@ BAD = [
     ("WEB_CONCURRENCY", "0", "whole number"),
     ("POORT_LOG_LEVEL", "loud", "must be one of"),
     ("POORT_DEMO", "maybe", "must be one of"),
+    ("POORT_MAIL_URL", "mail.shop.example", "must look like"),
+    ("POORT_MAIL_URL", "https://mail.shop.example", "must look like"),
+    ("POORT_MAIL_URL", "smtp://mail.shop.example:99999", "must look like"),
+    ("POORT_MAIL_URL", f"smtps://poort:{KEY}@mail.shop.example?tls=no", "must look like"),
+    ("POORT_MAIL_URL", f"smtp://poort:{KEY}@mail.shop.example", "in the clear"),
+    ("POORT_MAIL_URL", f"smtps://poort:{KEY}@mail.shop.example?starttls", "leave ?starttls out"),
+    ("POORT_MAIL_URL", "smtps://poort@mail.shop.example", "a user and a password"),
+    ("POORT_MAIL_FROM", "Poort", "an e-mail address"),
+    ("POORT_MAIL_FROM", "poort@shop.example\nBcc: x@y.example", "an e-mail address"),
 ]
 
 
@@ -53,6 +63,25 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
     assert load({"POORT_SECRET_KEYS_FILE": str(file)}).secret_keys == (f"{KEY}-new", f"{KEY}-old")
     with pytest.raises(ConfigError, match="POORT_SECRET_KEYS_FILE can not be read"):
         load({"POORT_SECRET_KEYS_FILE": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize(("url", "server"), [
+    ("smtp://mail.shop.example", ("mail.shop.example", 25, "", "", False, False)),
+    ("smtp://mail.shop.example?starttls", ("mail.shop.example", 587, "", "", False, True)),
+    ("smtps://me%40shop:p%2Fw@mail.shop.example", ("mail.shop.example", 465, "me@shop", "p/w", True, False)),
+    ("smtp://me:pw@127.0.0.1:1025", ("127.0.0.1", 1025, "me", "pw", False, False)),
+])
+def test_the_mail_server_is_an_address(url: str, server: tuple[Any, ...], tmp_path: Path) -> None:
+    file = tmp_path / "mail"
+    file.write_text(f"{url}\n")
+    given = {"POORT_SECRET_KEYS": KEY, "POORT_MAIL_URL_FILE": str(file)}
+    assert load({**given, "POORT_MAIL_FROM": "Poort <poort@shop.example>"}).mail_url == server
+    with pytest.raises(ConfigError, match="POORT_MAIL_FROM is missing"):
+        load(given)
+
+
+def test_without_a_mail_server_there_is_none() -> None:
+    assert load({"POORT_SECRET_KEYS": KEY}).mail_url is None
 
 
 @pytest.mark.parametrize("given", ["postgres://u:p@h/d", "postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"])

@@ -16,10 +16,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from consent import delivery, endpoints, jobs, webhooks
+from consent.batches import Go
 from consent.db import alone, db
 from consent.endpoints import BadAddress, check_url, is_public
-from consent.jobs import JobRun
 from consent.outbox import Event, Webhook
+from consent.runs import JobLock
 from consent.signatures import verify_webhook
 from tests.conftest import forget
 from tests.receiver import Receiver, Taken
@@ -201,6 +202,78 @@ class TestErasure:
         assert [event["type"] for event in receiver.events()] == ["consent.changed", "consent.erased"]
         assert db.session.scalar(select(func.count()).select_from(Event).where(Event.visitor.is_not(None))) == 0
         assert db.session.execute(db.text("SELECT count(*) FROM outcome")).scalar() == 0
+
+
+class TestWhileItDelivers:
+    """What was read for a batch is no longer true when its turn comes."""
+
+    @pytest.fixture
+    def during(self, receiver: Receiver) -> Callable[[Callable[[], Any]], None]:
+        """Deliver, and do something while the first event is being taken."""
+
+        def run(work: Callable[[], Any]) -> None:
+            taken, done = threading.Event(), threading.Event()
+
+            def answer(_: Taken) -> int:
+                taken.set()
+                done.wait(30)
+                return 200
+
+            receiver.answer = answer
+            db.session.rollback()
+            runner = threading.Thread(target=delivery.deliver, args=(db.engine, True, lambda: datetime.now(UTC)))
+            runner.start()
+            assert taken.wait(30)
+            work()
+            db.session.rollback()
+            done.set()
+            runner.join()
+
+        return run
+
+    def test_a_changed_address_gets_the_rest(
+        self, app: Flask, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        for _ in range(3):
+            post(body())
+        with Receiver() as elsewhere:
+            during(lambda: hook(app, elsewhere.url))
+            assert (len(receiver.taken), len(elsewhere.taken)) == (1, 0)
+            assert deliver().delivered == 2
+            assert len({event["id"] for event in receiver.events() + elsewhere.events()}) == 3
+
+    def test_another_secret_signs_the_rest(
+        self, app: Flask, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        post(body())
+        post(body())
+        secrets: list[str] = []
+        during(lambda: secrets.append(hook(app, receiver.url)))
+        deliver()
+        signed = [verify_webhook(secrets[0], one.headers["poort-signature"], one.body, time.time())
+                  for one in receiver.taken]
+        assert signed == [False, True]
+
+    def test_a_removed_webhook_is_told_no_more(
+        self, app: Flask, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        post(body())
+        post(body())
+        during(lambda: flask(app, "webhook", "remove", "shop"))
+        assert len(receiver.taken) == 1
+        assert outbox() == []
+
+    def test_who_was_erased_meanwhile_is_not_told_of(
+        self, client: FlaskClient, post: Post, receiver: Receiver, secret: str, during: Callable[..., None]
+    ) -> None:
+        """G5"""
+        post(body())
+        sent = body("accept_all")
+        receipt = post(sent).json["receipt"]
+        during(lambda: client.delete("/v1/sites/shop/me", headers={"Poort-Receipt": receipt}))
+        deliver()
+        assert [event["type"] for event in receiver.events() if event["visitor"] == sent["visitor"]] == [
+            "consent.erased"]
 
 
 class TestTriedAgain:
@@ -437,21 +510,22 @@ class TestJobs:
     def test_one_runner_at_a_time_delivers(self, app: Flask, post: Post, receiver: Receiver, secret: str) -> None:
         post(body())
         db.session.rollback()
-        with alone(db.engine, JobRun.__table__, "webhooks") as mine:
+        with alone(db.engine, JobLock.__table__, "webhooks") as mine:
             assert mine
-            with alone(db.engine, JobRun.__table__, "webhooks") as theirs:
+            with alone(db.engine, JobLock.__table__, "webhooks") as theirs:
                 assert not theirs
             assert not [line for line in jobs.run_due() if line.startswith("webhooks:")]
         assert [line for line in jobs.run_due() if line.startswith("webhooks:")]
         assert receiver.taken == [], "an address of this machine, which the setting does not allow"
 
     def test_a_job_with_a_period_waits_for_it(self, app: Flask) -> None:
-        assert [line.partition(":")[0] for line in jobs.run_due()] == ["webhooks", "webhook-log"]
-        assert [line.partition(":")[0] for line in jobs.run_due()] == ["webhooks"]
+        assert [line.partition(":")[0] for line in jobs.run_due()] == [job.name for job in jobs.JOBS]
+        again = [job.name for job in jobs.JOBS if not job.every]
+        assert [line.partition(":")[0] for line in jobs.run_due()] == again
 
     def test_the_log_goes_back_thirty_days(self, post: Post, receiver: Receiver, secret: str) -> None:
         post(body())
         deliver()
         db.session.rollback()
-        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=29)) == 0
-        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=31)) == 1
+        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=29), Go()) == 0
+        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=31), Go()) == 1

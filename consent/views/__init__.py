@@ -3,7 +3,20 @@
 from flask import Flask
 
 from consent.config import Settings
-from consent.views import backends, console, demo, docs, errors, headers, language, ops, protection, reports, visitor
+from consent.views import (
+    backends,
+    console,
+    demo,
+    docs,
+    errors,
+    headers,
+    language,
+    ops,
+    protection,
+    recovery,
+    reports,
+    visitor,
+)
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -12,7 +25,10 @@ def register(app: Flask, settings: Settings) -> None:
     language.register(app)
     headers.register(app, settings)
     protection.register(app, settings)
-    for blueprint in (console.views, reports.views, visitor.views, backends.views, ops.views, docs.views, demo.home):
+    own = (
+        console.views, reports.views, visitor.views, recovery.views, backends.views, ops.views, docs.views, demo.home,
+    )
+    for blueprint in own:
         app.register_blueprint(blueprint)
     if settings.demo:
         app.register_blueprint(demo.views)

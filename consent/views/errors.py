@@ -13,6 +13,7 @@ from consent.hot import answer_of
 from consent.records import Refused
 from consent.reports import mark
 from consent.sites import NotFound
+from consent.tombstones import Unwritten
 from consent.versions import Unavailable
 
 _SENTENCES = {
@@ -50,6 +51,11 @@ def register(app: Flask) -> None:
     @app.errorhandler(NotFound)
     def not_found(fault: NotFound) -> Response:
         return _answer(error(404, "not_found", str(fault)))
+
+    @app.errorhandler(Unwritten)
+    def not_erased(_: Unwritten) -> Response:
+        return _answer(error(503, "unavailable", "The erasure can not be kept for good now; nothing was erased. "
+                             "Try again in a moment.", None, ("Retry-After", "60")))
 
     @app.errorhandler(Unavailable)
     @app.errorhandler(SQLAlchemyError)

@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent import metrics
+from consent import jobs, metrics, runs
 from consent.access import AccessLog
 from consent.addresses import is_local
 from consent.answers import Call, error
@@ -95,7 +95,17 @@ def show_metrics() -> ResponseReturnValue:
     """Counters for Prometheus, to the machine itself or with the token of POORT_METRICS_TOKEN."""
     if not _may_see_metrics():
         return response(error(403, "forbidden", "Ask from the machine itself, or with the metrics token."))
-    return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    found = metrics.exposition(*_jobs())
+    return Response(found, content_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def _jobs() -> list[runs.Samples]:
+    """How the jobs stand; nothing of them while the database is away, which other numbers tell of."""
+    hot: Hot = current_app.extensions["poort"]
+    try:
+        return [jobs.samples(db.engine)] if hot.publications.reaches(PATIENCE) else []
+    except SQLAlchemyError:
+        return []
 
 
 def _may_see_metrics() -> bool:

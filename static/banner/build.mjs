@@ -14,11 +14,12 @@ const target = ["chrome114", "edge114", "firefox117", "safari16.6"];
 const PLACEHOLDERS = ["__POORT_CONFIG__", "__POORT_SIGNALS__"];
 
 // The id twice beats a site's own selectors with one id in them, and !important all that is not (B4 holds in a hostile page).
-const own = (selector) => (/^#poort|data-poort=embed\b/.test(selector) ? selector.replace(/^#poort/, "#poort#poort") : `#poort#poort ${selector}`);
+// Nested, it is there once; the script puts !important behind each declaration itself. A placeholder carries its own weight.
 const short = (css) => css.replace(/--(\w)\w*(:)? ?/g, "--$1$2"); // --card: becomes --c:
-const strong = (declarations) => declarations.split(";").map((one) => one + "!important").join(";");
-const fortify = (css) => css.replace(/([^{}]+)\{([^{}]*)\}/g, (_, selectors, declarations) =>
-  `${selectors.split(",").map(own).join()}{${strong(declarations)}}`);
+const inner = (css) => css.replace(/([^{}]+)\{([^{}]*)\}/g, (_, selectors, declarations) => (selectors === "#poort"
+  ? `${declarations};`
+  : `${selectors.split(",").map((one) => one.replace("#poort", "&").replace(/^(?=\w)/, "& ")).join()}{${declarations}}`));
+const fortify = (css) => (/^\[data-poort=embed\]/.test(css) ? css : `#poort#poort{${inner(css)}}`);
 
 const styles = async (path) => {
   const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true, target });
@@ -66,7 +67,7 @@ const bundle = async (entry, imports) => {
 // esbuild's own minifier leaves 5 % more after compression.
 const small = async (code) => {
   const { code: text } = await minify(`export default ${code}`, {
-    module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true, keep_fargs: false, pure_getters: true, inline: 1 },
+    module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true, keep_fargs: false, pure_getters: true, inline: 1, unsafe: true },
   });
   return text.replace("export default", "").replace(/;$/, "");
 };
@@ -85,9 +86,9 @@ for (const file of (await readdir(here("src/signals"))).sort()) {
 const parts = Buffer.from(JSON.stringify(adapters, null, 1) + "\n");
 
 // The script is a function of its config, its style sheet and its adapters: behind the code they compress best.
-const code = await small(`(POORT_CONFIG, POORT_CSS, POORT_SIGNALS) => {const POORT_EXTRA = ${known};${await bundle("src/main.js", imports)}}`);
+const code = await small(`(POORT_SIGNALS, POORT_CONFIG, POORT_CSS) => {const POORT_EXTRA = ${known};${await bundle("src/main.js", imports)}}`);
 const [config, signals] = PLACEHOLDERS;
-const script = Buffer.from(`(${code})(${config},${JSON.stringify(await styles(here("src/poort.css")))},${signals});`);
+const script = Buffer.from(`(${code})(${signals},${config},${JSON.stringify(await styles(here("src/poort.css")))});`);
 
 for (const one of PLACEHOLDERS) if (script.toString().split(one).length !== 2) throw new Error(`${one} has to occur exactly once`);
 for (const [name, bytes] of [["poort.js", script], ["extra.js", extra], ["signals.json", parts]]) {

@@ -4,7 +4,7 @@ Chromium is started with `--host-resolver-rules=MAP * 127.0.0.1:PORT`, so that w
 host, arrives here and is written down. What was asked for, and when, is thus seen on the wire and not in the page.
 
 It answers, in this order: what a test put there (`page`, `serve`), the consent host of any site (`consent.*.example`,
-passed on to a real gunicorn of Poort, with faults on demand), and the trackers' well-known addresses.
+passed on to a real gunicorn of Poort, with faults on demand), a site's own server, and the trackers' addresses.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class Internet:
     """Use it as a context manager; `poort` is the port of the gunicorn behind `consent.*.example`."""
 
     poort: int | None = None
+    servers: dict[str, int] = field(default_factory=dict)  # the port of the site's own server, by host
     visit: int = 0
     port: int = 0
     _served: dict[tuple[str, str], tuple[Answer, float]] = field(default_factory=dict)
@@ -142,6 +143,7 @@ class Internet:
         """Forget the last test: its pages and its requests."""
         self.visit += 1
         self._served.clear()
+        self.servers.clear()
         self._log.clear()
         return self.visit
 
@@ -225,6 +227,8 @@ class Internet:
             return answer
         if CONSENT_HOST.fullmatch(request.host):
             return await self._consent_host(request)
+        if request.host in self.servers:
+            return await pass_on(request, self.servers[request.host])
         return foreign(request)
 
     async def _consent_host(self, request: Request) -> Answer:

@@ -31,8 +31,8 @@ export const load = async () => {
 const complete = async () => {
   const answer = await call(`config?lang=${config.language}&version=${config.version}`);
   const whole = await answer.json();
-  for (const name of ["trackers", "categories"]) whole[name].map((one, at) => Object.assign(config[name][at], one));
-  Object.assign(config, { published_at: whole.published_at, digest: whole.digest, texts: whole.texts });
+  for (const name of ["trackers", "categories"]) whole[name] = whole[name].map((one, at) => Object.assign(config[name][at], one));
+  Object.assign(config, whole);
 };
 let coming;
 export const details = async () => config.digest || (coming ||= complete().finally(() => setTimeout(() => (coming = 0), 2e3)));
@@ -53,8 +53,9 @@ export const byId = (rows, id) => rows.find((one) => one.id === id);
 export const table = (rows, of) => Object.fromEntries(rows.map((row) => [row.id, of(row)]));
 
 export const needsConsent = (tracker) => tracker.category !== "necessary" && !tracker.exempt;
-export const asked = () => config.categories.filter((one) => one.asked);
 export const choosable = () => config.trackers.filter(needsConsent);
+export const inCategory = (id) => choosable().filter((one) => one.category === id);
+export const asked = () => config.categories.filter(({ id }) => inCategory(id)[0]);
 
 // A wish: a choice per category, and the trackers that differ from theirs.
 export const wish = (wantsCategory, wantsTracker) => {

@@ -8,6 +8,7 @@ export const h = (name, attributes, ...children) => {
 };
 
 export const button = (hook, label, attributes) => h("button", { type: "button", "data-poort": hook, ...attributes }, label);
+export const important = (css) => css.replace(/[^{};](?=[;}])/g, "$&!important");
 export const link = (href, label, attributes) => href && [" ", h("a", { href, ...attributes }, label)];
 
 // Where a page enforces Trusted Types a script's text and address need a policy; a page that allows none keeps the script off.

@@ -1,10 +1,9 @@
 // The gate: the same rules in the same order as the server's.
 
-import { byId, config, gpc, needsConsent } from "./config.js";
+import { byId, config, gpc, inCategory, needsConsent } from "./config.js";
 import { secondsLeft } from "./receipt.js";
 
 export const allows = (reason) => /^(necessary|exempt|granted)$/.test(reason);
-export const mustAsk = (reason) => /^(no_choice|bad_receipt|wrong_site|expired|stale_version)$/.test(reason);
 
 const judge = (receipt, category, since, tracker) => {
   if (config.audience === "children") return "child_audience";
@@ -19,19 +18,26 @@ const judge = (receipt, category, since, tracker) => {
   return "granted";
 };
 
+// The first version when nothing is said.
+const newest = (...rows) => Math.max(...rows.map(({ since = 1 }) => since));
+
 export const decide = (receipt, id) => {
   const tracker = byId(config.trackers, id);
   if (!tracker) return "unknown_tracker";
-  const { category, since } = tracker;
+  const { category } = tracker;
   if (!needsConsent(tracker)) return category === "necessary" ? category : "exempt";
-  return judge(receipt, category, Math.max(since, byId(config.categories, category).since), id);
+  return judge(receipt, category, newest(tracker, byId(config.categories, category)), id);
 };
+
+// Asked is what was never answered, and what changed for who had allowed it. Who refused a category has answered for what
+// comes new in it, and is left alone for the refusal's whole life (F1, F4).
+export const asOfNow = (receipt) => ({ ...receipt, v: config.version });
+export const mustAsk = (receipt, id) => !allows(decide(receipt, id)) && !/^(denied|withdrawn|gpc)$/.test(decide(asOfNow(receipt), id));
 
 // A tag with a category alone may hold any of its trackers: as new as the newest of them (F3).
 export const decideCategory = (receipt, id) => {
   if (id === "necessary") return id;
-  const category = byId(config.categories, id);
-  if (!category?.asked) return "no_choice";
-  const trackers = config.trackers.filter((one) => one.category === id && needsConsent(one));
-  return judge(receipt, id, Math.max(category.since, ...trackers.map((one) => one.since)));
+  const trackers = inCategory(id);
+  if (!trackers[0]) return "no_choice";
+  return judge(receipt, id, newest(byId(config.categories, id), ...trackers));
 };

@@ -8,7 +8,8 @@ import { close, dialog, keep, open, origin, panel } from "./surface.js";
 import { applyTags } from "./tags.js";
 import { tell } from "./update.js";
 
-const all = (value, source, refusal) => choose(wish(() => value, () => value), source, refusal);
+const everything = (value) => wish(() => value, () => value);
+const all = (value, source, refusal) => choose(everything(value), source, refusal);
 
 // Leaving the settings decides nothing: who has not chosen yet is back at the question (B10).
 const leave = () => {
@@ -21,9 +22,11 @@ const leave = () => {
 const settings = () => open("panel", "settings");
 const undone = () => (origin === "settings" && choosable().some(saysYes) ? "withdraw" : undefined);
 
+const answer = (value) => choose((dialog.className === "anew" ? panel.answer : everything)(value), origin);
+
 const clicks = {
-  "accept-all": () => all(true, origin),
-  "necessary-only": () => all(false, origin),
+  "accept-all": () => answer(true),
+  "necessary-only": () => answer(false),
   withdraw: () => all(false, origin, "withdraw"),
   save: () => choose(panel.shown(dialog), origin, undone()),
   preferences: () => open("panel", origin),
@@ -69,6 +72,7 @@ const listen = () => {
   document.addEventListener("keydown", ({ key, target }) => key === "Escape" && dialog?.contains(target) && leave());
   window.addEventListener("storage", () => refresh());
   for (const name of ["visibilitychange", "pageshow", "online"]) window.addEventListener(name, () => document.hidden || wake());
+  setInterval(wake, 6e5); // F2: a consent ends on a page that stays open too
 };
 
 const start = () => {

@@ -2,6 +2,7 @@
 
 import { asked, call, config, gpc, pageGroup, post, table } from "./config.js";
 import { expire } from "./cookies.js";
+import { extra } from "./extra.js";
 import { inherited, leftovers } from "./foreign.js";
 import { forget, parse, recall, receipts, remember, write } from "./receipt.js";
 import { decision, read, refuse } from "./state.js";
@@ -14,11 +15,9 @@ let spoken; // the visitor decided on this page, so is told how it went
 let tries = 0;
 let timer;
 
-// Version 4, from 122 random bits (G2); crypto.randomUUID is not there on plain http.
-const uuid = () => "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replace(/[x8]/g, (place) => {
-  const [byte] = crypto.getRandomValues(new Uint8Array(1));
-  return (place > 7 ? 8 + (byte % 4) : byte % 16).toString(16);
-});
+// Version 4, from 122 random bits of the system (G2): the name that a browser gives to data of a page. It is there on plain
+// http too, where crypto.randomUUID is not, and costs a fifth of what making one does.
+const uuid = () => URL.createObjectURL(new Blob()).slice(-36);
 
 const later = () => {
   clearTimeout(timer);
@@ -119,6 +118,8 @@ export const wake = () => {
 // Who ever decided here, or had an old choice refused, is not taken at the word of another platform's cookie again.
 const isNew = () => !receipts().length && !recall().site;
 export const inherit = async () => {
+  // A visitor who changed a choice on the page of their own, and comes back: nothing runs on the old one (D4).
+  if (/^#poort=/.test(location.hash)) await extra().then(({ take }) => take()).catch(forget);
   const found = isNew() && (await inherited());
   if (found && isNew()) choose(found, "import", undefined, found);
 };
@@ -126,5 +127,8 @@ export const inherit = async () => {
 // A new page writes the cookie anew, so that a browser that shortens its life does not forget.
 export const begin = () => {
   wake();
-  if (decision().token) write(decision());
+  const found = decision();
+  if (found.token) write(found);
+  const due = POORT_SIGNALS.aside?.(found, recall(), config);
+  if (due) extra().then(({ tell }) => tell(due)).catch(() => {});
 };

@@ -51,7 +51,7 @@ const reason = (judge, id) => {
 export const mayLoad = (id) => allows(reason(decide, id));
 export const hasConsent = (category) => allows(reason(decideCategory, category));
 
-export const mustShow = () => config.ask && !pending && !doubted && choosable().some((one) => mustAsk(decide(receipt, one.id)));
+export const mustShow = () => config.ask && !pending && !doubted && choosable().some((one) => mustAsk(receipt, one.id));
 
 const moment = (seconds) => (seconds ? new Date(seconds * 1e3).toISOString() : null);
 

@@ -2,8 +2,9 @@
 
 import { firstLayer } from "./banner.js";
 import { config, gpc, text, words } from "./config.js";
-import { button, h } from "./dom.js";
+import { button, h, important } from "./dom.js";
 import { extra } from "./extra.js";
+import { decision } from "./state.js";
 
 export let dialog;
 export let origin; // "banner" or "settings": which of the two the visitor came by
@@ -20,7 +21,7 @@ export const keep = () => {
   if (root && !root.isConnected) document.body?.prepend(root);
 };
 
-const mount = () => {
+export const mount = () => {
   if (!root) {
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
     status = h("p", { role: "status" });
@@ -29,6 +30,7 @@ const mount = () => {
     style();
   }
   keep();
+  return root;
 };
 
 // D1: on every page where there is something to choose.
@@ -38,14 +40,15 @@ export const dock = () => {
   if (!reopen.isConnected) root.append(reopen); // to move it would take its focus away
 };
 
-const style = (more = "") => sheet.replaceSync(rules + more);
+// !important behind every declaration: a site's own style sheets do not break what a visitor has to read.
+const style = (more = "") => sheet.replaceSync(important(rules + more));
 
 // N3: the page can scroll clear of the dialog. More height only where there is height to scroll, or the page would jump.
 const makeRoom = (more) => {
   const page = document.documentElement;
   const high = dialog && innerHeight - dialog.getBoundingClientRect().top;
-  const below = more || page.scrollHeight > page.clientHeight ? `padding-bottom:${high}px!important` : "";
-  style(high && `html{scroll-padding-bottom:${high}px!important;${below}}`);
+  const below = more || page.scrollHeight > page.clientHeight ? `padding-bottom:${high}px` : "";
+  style(high && `html{scroll-padding-bottom:${high}px;${below}}`);
 };
 const watch = new ResizeObserver(() => makeRoom());
 
@@ -63,7 +66,7 @@ const show = (name, from) => {
   mount();
   const fresh = h("div", {
     id: "poort-banner", lang: config.language, class: name, role: "dialog", "data-poort": "banner", "aria-labelledby": "poort-title", "aria-describedby": "poort-text",
-  }, name === "panel" ? panel.secondLayer() : firstLayer());
+  }, name === "banner" ? firstLayer() : panel[name]());
   dialog?.remove();
   dialog = fresh;
   origin = from;
@@ -73,20 +76,24 @@ const show = (name, from) => {
   reopen.remove();
 };
 
-const fetchPanel = async () => {
+export const fetchPanel = async () => {
   const [{ settings }] = await Promise.all([extra(), words()]);
   if (!panel) rules += settings.css;
   panel = settings;
-  style();
+  makeRoom();
 };
 
 // Without the settings the first layer still refuses, and so withdraws, everything (D2).
 export const open = async (name, from) => {
   const mine = ++turn;
+  // F3: who answered an older version is asked for what changed alone, in words that come with the settings, if they come.
+  const anew = name === from && decision().v < config.version;
   try {
-    if (name === "panel") await fetchPanel();
+    if (anew || name === "panel") await fetchPanel();
     else if ((config.native || gpc()) && !config.digest) await words();
+    if (anew && text("anew")) name = "anew";
   } catch {
+    await words();
     name = config.ask && "banner";
   }
   if (mine !== turn) return;

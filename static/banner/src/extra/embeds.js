@@ -1,7 +1,7 @@
 // Embedded content that waits: what it is, whose it is, and two ways to see it, on the place and in the size of the frame.
 
 import { byId, config, details, text, wish } from "../config.js";
-import { button, h, link } from "../dom.js";
+import { button, h, important, link } from "../dom.js";
 import { choose } from "../record.js";
 import { saysYes, saysYesTo } from "../state.js";
 import { showOnce } from "../tags.js";
@@ -12,7 +12,7 @@ let sheet;
 
 const dress = () => {
   sheet ??= new CSSStyleSheet();
-  sheet.replaceSync(css);
+  sheet.replaceSync(important(css));
   if (!document.adoptedStyleSheets.includes(sheet)) document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 };
 

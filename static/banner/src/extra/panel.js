@@ -2,9 +2,12 @@
 
 import { layer, policy, signal } from "../banner.js";
 import css from "./panel.css";
-import { config, needsConsent, text, wish } from "../config.js";
+import { byId, choosable, config, endpoint, gpc, needsConsent, text, wish } from "../config.js";
 import { button, h, link } from "../dom.js";
+import { allows, asOfNow, decide, decideCategory } from "../gate.js";
 import { decision, saysYes, saysYesTo } from "../state.js";
+import { anew, answer, isAsked, words } from "./anew.js";
+import { date } from "./notice.js";
 
 const UNITS = { Y: "year", M: "month", W: "week", D: "day", H: "hour", m: "minute", S: "second" };
 
@@ -14,7 +17,6 @@ const duration = (value) => value.replace(/T(.*)M/, "$1m").match(/\d+\w/g)?.map(
 ).join(" ") || text(value);
 
 const country = (code) => code && new Intl.DisplayNames(config.language, { type: "region" }).of(code);
-const date = (value) => new Date(value).toLocaleDateString(config.language, { dateStyle: "long" });
 
 const toggle = (hook, label, on, locked) => h("label", {}, label, h("input", {
   type: "checkbox", role: "switch", "data-poort": hook, checked: on, disabled: locked,
@@ -37,24 +39,37 @@ const facts = (tracker) => [
 
 const trackerRow = (tracker) => h("li", {},
   needsConsent(tracker) ? toggle("tracker-" + tracker.id, tracker.name || tracker.id, saysYes(tracker), !config.ask) : h("b", {}, tracker.name || tracker.id),
+  config.digest && decision() && isAsked(tracker) && h("p", {}, h("b", {}, words(tracker))),
   config.digest && facts(tracker));
+
+// A category stays on when a tracker of it is new: that one alone is still to be answered, and off.
+const isOn = (id) => saysYesTo(id)
+  || (byId(config.categories, id).since <= decision().v && allows(decideCategory(asOfNow(decision()), id)));
 
 const section = ({ id, name, purpose, asked }) => {
   const trackers = config.trackers.filter((one) => one.category === id);
   const locked = id === "necessary";
   const label = locked ? [name || id, h("i", {}, text("always_on"))] : name;
   return (locked || trackers.length) && h("fieldset", {},
-    h("legend", {}, locked || asked ? toggle("category-" + id, label, locked || saysYesTo(id), locked || !config.ask) : label),
+    h("legend", {}, locked || asked ? toggle("category-" + id, label, locked || isOn(id), locked || !config.ask) : label),
     h("p", {}, purpose),
     h("ul", {}, trackers.map(trackerRow)));
 };
 
 const history = ({ t, v, r }) => h("small", {},
   config.digest && text("version", { version: config.version, date: date(config.published_at) }),
-  config.digest && t && " " + text("decided", { version: v, date: date(t * 1e3), record: r }));
+  config.digest && t && " " + text("decided", { version: v, date: date(t * 1e3), record: r }),
+  config.digest && own(decision() || {}));
+
+// I4: what was allowed without GPC waits till it is confirmed with it, and the visitor is told so.
+const isKeptOut = () => gpc() && decision() && choosable().some(({ id }) => decide(asOfNow(decision()), id) === "gpc");
+const conflict = () => isKeptOut() && text("gpc_kept", { date: date(decision().t * 1e3) });
+
+// All that is kept of the visitor is one click away. The receipt stays in the fragment, which no server sees.
+const own = ({ token }) => token && link(`${endpoint}/me/${config.site}?lang=${config.language}#receipt=${token}`, text("me"), { rel: "noreferrer" });
 
 const secondLayer = () => layer(text("reopen"), [text("settings_intro"), policy()], [
-  signal(),
+  conflict() ? h("p", {}, conflict()) : signal(),
   config.audience === "children" && h("p", {}, text("child")),
   config.categories.map(section),
   history(decision() || {}),
@@ -73,4 +88,4 @@ const follow = (input) => {
   if (/^c/.test(input.dataset.poort)) input.closest("fieldset").querySelectorAll("li input").forEach((one) => (one.checked = input.checked));
 };
 
-export const settings = { css, secondLayer, shown, follow };
+export const settings = { css, panel: secondLayer, shown, follow, anew, answer };

@@ -1,0 +1,74 @@
+"""The mails that still have to be sent: queued in the commit of what they tell of, sent by a job (mailing.py).
+
+So no mail is lost, and nobody waits for a mail server.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from sqlalchemy import Index, String, Text, delete, func, select, update
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Mapped, mapped_column
+
+from consent.db import Id, Moment, db, insert_new, writing_on
+
+WAITING, SENT, DEAD = "waiting", "sent", "dead"
+KEPT = timedelta(days=7)  # the address and the text, after the mail was sent or given up (G1)
+KNOWN = timedelta(days=400)  # the key, so that nothing is sent twice
+
+class Mail(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
+    """One mail to one person. `key` says what it is about, and names nobody."""
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    id: Mapped[uuid.UUID] = mapped_column(Id)
+    recipient: Mapped[str] = mapped_column(String(320))
+    subject: Mapped[str] = mapped_column(String(500))
+    text: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    answer: Mapped[str] = mapped_column(String(64))  # to the last attempt: a code, or what was wrong
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    begun_at: Mapped[datetime | None] = mapped_column(Moment)
+    due_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    __table_args__ = (Index("ix_mail_state_due", "state", "due_at"),)
+
+
+def queue(key: str, to: str, subject: str, text: str, now: datetime) -> None:
+    """Send this mail once it is committed; the same key again changes nothing. The caller commits.
+
+    `subject` becomes one line. Raises ValueError for an address that is not one line.
+    """
+    if not to.isprintable() or "@" not in to:
+        raise ValueError("a mail goes to one e-mail address")
+    row = {
+        "key": key, "id": uuid.uuid4(), "recipient": to, "subject": " ".join(subject.split()), "text": text,
+        "state": WAITING, "attempts": 0, "answer": "", "created_at": now, "begun_at": None, "due_at": now,
+        "ended_at": None,
+    }
+    insert_new(db.session.connection(), Mail.__table__, [row])
+
+
+def count(engine: Engine) -> dict[str, int]:
+    """How many mails are in which state."""
+    query = select(Mail.state, func.count()).group_by(Mail.state)
+    with engine.connect() as connection:
+        found = dict(connection.execute(query).all())
+    return {state: found.get(state, 0) for state in (WAITING, SENT, DEAD)}
+
+
+def forget_answers(engine: Engine, before: datetime) -> int:
+    """Forget what servers said to mails that ended before; of how many mails."""
+    old = update(Mail).where(Mail.ended_at < before, Mail.answer != "")
+    with writing_on(engine) as connection:
+        return int(connection.execute(old.values(answer="")).rowcount)
+
+
+def tidy(engine: Engine, now: datetime) -> int:
+    """Forget who got a mail and what it said, KEPT after its end; how many mails that are (G1)."""
+    with writing_on(engine) as connection:
+        old = update(Mail).where(Mail.ended_at < now - KEPT, Mail.recipient != "")
+        forgotten = connection.execute(old.values(recipient="", subject="", text=""))
+        connection.execute(delete(Mail).where(Mail.ended_at < now - KNOWN))
+    return int(forgotten.rowcount)

@@ -1,0 +1,218 @@
+"""What a database that was put back still has to be told: the schema of today, and what happened since.
+
+Erasures since the backup are done again, from the list beside the backups and from the database that is replaced;
+restrictions and requests of visitors are taken over from that one, as far as it can be read.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import alembic.command
+from alembic.config import Config
+from flask import current_app
+from sqlalchemy import Table, delete, func, insert, inspect, select
+from sqlalchemy.engine import Connection
+
+from consent import outbox, tombstones, versions
+from consent.db import db, insert_new, microseconds
+from consent.records import Record, RemovalPermit
+from consent.restorations import Restoration
+from consent.sealed import Header
+from consent.sites import Site
+from consent.tombstones import Damaged, Mark, Tombstone
+
+OF_NO_VISITOR: Final = frozenset({"alembic_version", "job"})  # tables whose rows are no data
+TAKEN_OVER: Final = ("restriction", "request")  # what the replaced database knows better, all of it
+WHEN: Final = ("recorded_at", "created_at", "received_at", "at")
+
+
+class BackupError(Exception):
+    """Something about a backup that can not be done; the message is one sentence for the operator."""
+
+
+class Snapshot(NamedTuple):
+    """A database as it is at one moment: how it can be read, and what is said of it."""
+
+    at: datetime
+    revision: str
+    records: int
+    pieces: Iterator[bytes]
+
+
+class Work(NamedTuple):
+    """What a restore has to know."""
+
+    header: Header
+    keys: Sequence[str]  # POORT_SECRET_KEYS
+    folder: Path | None  # of the list of erasures
+    now: datetime
+
+
+@dataclass
+class Kept:
+    """What is read from the database that is replaced. `readable`: it could be."""
+
+    readable: bool = False
+    has_data: bool = False
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+class Done(NamedTuple):
+    """What a restore did."""
+
+    header: Header
+    now: datetime
+    revision: str
+    erasures: int  # tombstones that are known now
+    erased: int  # visitors whose records were in the backup, and are erased again
+    readable: bool | None  # whether the replaced database could be read; None: there was none
+
+
+def migrations() -> Config:
+    """The configuration of the migrations."""
+    found: Config = current_app.extensions["migrate"].migrate.get_config()
+    return found
+
+
+def keep(connection: Connection) -> Kept:
+    """Read what has to outlive the database on this connection."""
+    there = set(inspect(connection).get_table_names())
+    known = [table for name, table in db.metadata.tables.items() if name in there and name not in OF_NO_VISITOR]
+    has_data = any(connection.execute(select(1).select_from(table).limit(1)).first() for table in known)
+    names = (Tombstone.__table__.name, Restoration.__table__.name, *TAKEN_OVER)
+    return Kept(True, has_data, {table.name: _rows(connection, table) for table in known if table.name in names})
+
+
+def _rows(connection: Connection, table: Table) -> list[dict[str, Any]]:
+    """Its rows by the columns of today; what an older schema lacks is None."""
+    there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    query = select(*(column for column in table.columns if column.name in there))
+    empty = dict.fromkeys(table.columns.keys())
+    return [{**empty, **row} for row in connection.execute(query).mappings()]
+
+
+def revive(connection: Connection, work: Work, kept: Kept | None) -> Done:
+    """Bring the restored tables on this connection up to now; raises BackupError. The caller commits."""
+    found = connection.scalar(select(func.count()).select_from(Record.__table__))
+    if found != work.header.records:
+        raise BackupError(f"The backup should hold {work.header.records} records and holds {found}.")
+    config = migrations()
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
+    _take_over(connection, kept or Kept())
+    tombstones.merge(connection, _marks(work, kept or Kept()))
+    erased = _erase_again(connection, work)
+    connection.execute(insert(Restoration).values(at=work.now, backup_at=work.header.moment))
+    revision = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+    known = connection.scalar(select(func.count()).select_from(Tombstone.__table__)) or 0
+    return Done(work.header, work.now, revision, known, erased, kept.readable if kept else None)
+
+
+def _take_over(connection: Connection, kept: Kept) -> None:
+    for name, rows in kept.rows.items():
+        table = db.metadata.tables[name]
+        if name in TAKEN_OVER:
+            connection.execute(delete(table))
+        if rows and name != Tombstone.__table__.name:
+            insert_new(connection, table, rows)
+
+
+def _marks(work: Work, kept: Kept) -> Iterator[Mark]:
+    for row in kept.rows.get(Tombstone.__table__.name, []):
+        yield Mark(row["site"], row["digest"], row["key"], microseconds(row["at"]))
+    if work.folder is None:
+        return
+    try:
+        yield from tombstones.read(work.folder)
+    except (Damaged, OSError) as error:
+        raise BackupError(f"The list of erasures can not be used: {error}") from error
+
+
+# -- erasures ---------------------------------------------------------------------------------------------------------
+
+def _erase_again(connection: Connection, work: Work) -> int:
+    """Erase who is in the backup and was erased; how many visitors that are."""
+    _check_keys(connection, work)
+    erased = 0
+    for site in list(connection.scalars(select(Tombstone.__table__.c.site).distinct())):
+        hits = _hits(connection, site, work.keys)
+        for visitor, at in hits.items():
+            _erase(connection, site, visitor, at)
+        _tell(connection, site, hits, work.now)
+        erased += len(hits)
+    return erased
+
+
+def _check_keys(connection: Connection, work: Work) -> None:
+    """An erasure under a key that is gone can not be found again: rather no restore than that it comes back."""
+    table = Tombstone.__table__
+    known = [tombstones.key_id(key) for key in work.keys]
+    later = (table.c.at >= work.header.moment, table.c.key.not_in(known))
+    lost = connection.scalar(select(func.count()).select_from(table).where(*later))
+    if lost:
+        raise BackupError(
+            f"{lost} visitors were erased after this backup under a key that is not in POORT_SECRET_KEYS any more; "
+            "put that key back, last in the list, so that they stay erased.")
+
+
+def of_visitors() -> list[Table]:
+    """The tables with rows about single visitors."""
+    return [
+        table for table in db.metadata.sorted_tables
+        if {"site", "visitor"} <= set(table.columns.keys()) and table.name != RemovalPermit.__table__.name
+    ]
+
+
+def _when(table: Table) -> Any:
+    return next(table.c[name] for name in WHEN if name in table.columns)
+
+
+def _hits(connection: Connection, site: str, keys: Sequence[str]) -> dict[uuid.UUID, datetime]:
+    """The visitors of the site who were erased, and until when. Each visitor is read once, none is kept."""
+    table = Tombstone.__table__
+    rows = connection.execute(select(table.c.digest, table.c.key, table.c.at).where(table.c.site == site)).all()
+    ends = {row.digest: row.at for row in rows}
+    used = [key for key in keys if tombstones.key_id(key) in {row.key for row in rows}]
+    hits: dict[uuid.UUID, datetime] = {}
+    for visitor, first in _visitors(connection, site):
+        for key in used:
+            at = ends.get(tombstones.digest(key, site, visitor))
+            if at is not None and first <= at:
+                hits[visitor] = max(at, hits.get(visitor, at))
+    return hits
+
+
+def _visitors(connection: Connection, site: str) -> Iterator[tuple[uuid.UUID, datetime]]:
+    """Every visitor of the site in every table, with the time of the first row."""
+    for table in of_visitors():
+        mine = (table.c.site == site) & table.c.visitor.is_not(None)
+        query = select(table.c.visitor, func.min(_when(table))).where(mine).group_by(table.c.visitor)
+        for row in connection.execute(query.execution_options(yield_per=10_000)):
+            yield row[0], row[1]
+
+
+def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) -> None:
+    permits = RemovalPermit.__table__
+    permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
+    connection.execute(insert(permits).values(permit))
+    for table in of_visitors():
+        connection.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor, _when(table) <= at))
+    connection.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+
+
+def _tell(connection: Connection, site: str, erased: Iterable[uuid.UUID], now: datetime) -> None:
+    """Tell the owner's own systems once more: whether they were told is lost, and to erase twice harms nothing."""
+    table, hooks = versions.Version.__table__, outbox.Webhook.__table__
+    query = select(table).join(Site.__table__, (Site.key == table.c.site) & (Site.current == table.c.number))
+    row = connection.execute(query.where(
+        table.c.site == site, table.c.site.in_(select(hooks.c.site).where(hooks.c.stopped_at.is_(None))))).first()
+    if row is None:
+        return
+    gate = versions.published(row).gate
+    for visitor in erased:
+        event = outbox.of_erasure(site, visitor, microseconds(now), gate, now)
+        connection.execute(insert(outbox.Event.__table__).values(event))

@@ -1,0 +1,27 @@
+// Safari keeps a cookie that a script wrote for a week at most; one that the site's own server sets lives as long as it says
+// (docs/durable.md). So after the banner wrote the receipt, this asks the site's own server to set the same cookie anew:
+//
+//     <script async src="https://consent.shop.example/banner/v1/durable.js" data-keep="/poort/keep"></script>
+(() => {
+  "use strict";
+  const path = document.currentScript.dataset.keep || "/poort/keep";
+  let kept, timer;
+
+  const token = () => document.cookie.split("; ").find((pair) => pair.startsWith("poort="));
+
+  // The receipt of a decision comes once the server has it: looked for after 0.2, 0.4 ... 25 seconds.
+  const keep = (wait) => {
+    clearTimeout(timer);
+    const now = token();
+    if (now && now !== kept) {
+      kept = now;
+      fetch(path, { method: "POST", credentials: "same-origin", keepalive: true }).catch(() => {}); // the next page tries again
+    } else if (wait < 3e4) timer = setTimeout(() => keep(wait * 2), wait);
+  };
+
+  // On each page the banner writes the cookie anew, so the server has to follow on each.
+  const begin = () => token() && keep(200);
+  window.addEventListener("poort:change", () => keep(200));
+  if (window.Poort?.onReady) window.Poort.onReady(begin);
+  else window.addEventListener("poort:ready", begin);
+})();
