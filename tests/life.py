@@ -1,4 +1,4 @@
-"""The model that tests/browser/test_life.py holds the product against: what consent is, in plain Python and by itself.
+"""The model that tests/browser/test_whole_life.py holds the product against: what consent is, in plain Python and by itself.
 
 Nothing here is taken from the product but the contract's words; a rule that is wrong in both would have to be wrong
 twice.
@@ -14,6 +14,7 @@ from typing import Any
 
 OPTIONAL = ("functional", "analytics", "marketing")
 DAYS = 180
+CLAIM = 395  # days that a record is kept after its decision's end
 
 
 @dataclass
@@ -38,15 +39,19 @@ class Decision:
     token: str
     key: int  # which of the keys signed it, counted from the first there was
     source: str = "banner"
-    expired: bool = False  # its end was counted
+    seen: bool = False  # whether it ended was looked at
 
     @property
     def grants(self) -> bool:
         return any(self.choices.values())
 
-    def ended(self, now: datetime) -> bool:
+    @property
+    def end(self) -> datetime:
         # A receipt counts in whole seconds.
-        return now >= self.at.replace(microsecond=0) + timedelta(days=DAYS)
+        return self.at.replace(microsecond=0) + timedelta(days=DAYS)
+
+    def ended(self, now: datetime) -> bool:
+        return now >= self.end
 
     def tallies(self) -> Counter[tuple[str, str]]:
         """What it adds to the daily counts."""
@@ -65,6 +70,7 @@ class Person:
 
     records: list[Decision] = field(default_factory=list)
     restricted: int = 0  # how many of the records are restricted
+    held: Counter[tuple[str, str]] = field(default_factory=Counter)  # what that took off the counts
 
 
 @dataclass
@@ -74,6 +80,7 @@ class Stored:
     versions: list[Version]
     people: dict[str, Person]
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    skips: int = 0  # numbers that the next version leaves out
 
     @property
     def current(self) -> Version:
@@ -88,9 +95,11 @@ def started(people: list[str], trackers: dict[str, str]) -> Stored:
     return Stored([Version(1, dict(trackers), dict.fromkeys(trackers, 1))], {name: Person() for name in people})
 
 
-def republished(stored: Stored, changed: dict[str, str], number: int) -> None:
+def republished(stored: Stored, changed: dict[str, str]) -> None:
     """The next publication, in which these trackers are new or in another category (F3); none is minor (F4)."""
     before = stored.current
+    number = before.number + 1 + stored.skips
+    stored.skips = 0
     since = {name: number if name in changed else before.since[name] for name in before.trackers | changed}
     stored.versions.append(Version(number, before.trackers | changed, since))
 
@@ -110,6 +119,28 @@ def reason(shown: Decision | None, version: Version, tracker: str, now: datetime
     if gpc and version.trackers[tracker] == "marketing" and not shown.gpc:
         return "gpc"
     return "granted"
+
+
+def count_expired(stored: Stored, now: datetime) -> None:
+    """Count the consents that ended before their visitor said something else, once each (F2)."""
+    for person in stored.people.values():
+        for number, decision in enumerate(person.records):
+            if decision.seen or not decision.ended(now - timedelta(hours=2)):
+                continue
+            decision.seen = True
+            replaced = any(later.at < decision.end for later in person.records[number + 1 :])
+            stored.counts["expired", ""] += decision.grants and not replaced
+
+
+def forget(stored: Stored, now: datetime) -> None:
+    """Let go of what no claim can be about any more (G3)."""
+    for person in stored.people.values():
+        kept = [one for one in person.records if one.end + timedelta(days=CLAIM) > now]
+        person.restricted = max(0, person.restricted - (len(person.records) - len(kept)))
+        person.records = kept
+        if not kept:
+            stored.counts += person.held
+            person.held = Counter()
 
 
 def moment(text: str) -> datetime:
