@@ -41,6 +41,7 @@ instance/secret-keys: | $(VENV)/.runtime
 	@umask 077 && mkdir -p instance && $(VENV)/bin/python -c 'import secrets; print(secrets.token_urlsafe(48))' > $@.new && mv $@.new $@
 
 run: export POORT_DEMO = on
+run: export POORT_JOBS ?= on
 run: export POORT_SECRET_KEYS_FILE ?= instance/secret-keys
 run: install instance/secret-keys
 	@$(VENV)/bin/flask db upgrade

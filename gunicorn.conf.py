@@ -91,8 +91,26 @@ def child_exit(server: Any, worker: Any) -> None:
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
+def when_ready(server: Any) -> None:
+    """The master listens: with POORT_JOBS it keeps one process for the jobs too."""
+    if _settings.jobs:
+        from consent.scheduler import keep
+
+        keep(server)
+
+
+def on_reload(server: Any) -> None:
+    """HUP: the jobs too go on with new code."""
+    from consent.scheduler import renew
+
+    renew(server)
+
+
 def on_exit(server: Any) -> None:
-    """The master ends, and its counters with it."""
+    """The master ends, its jobs and its counters with it."""
+    from consent.scheduler import end
+
+    end(server)
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 

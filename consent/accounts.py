@@ -3,8 +3,9 @@
 Flask-Security signs them in. There is no registration and no account to begin with: `flask user create` makes them.
 """
 
+import logging
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from flask_login.utils import _user_context_processor
 from flask_security import LoginForm, RoleMixin, Security, UserMixin, hash_password
 from flask_security.datastore import SQLAlchemyUserDatastore
 from flask_security.mail_util import EmailValidateException
-from sqlalchemy import CheckConstraint, ForeignKey, String, select
+from sqlalchemy import CheckConstraint, ForeignKey, String, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from consent.config import Settings
-from consent.db import Moment, db
+from consent.db import Moment, db, writing
+
+log = logging.getLogger("poort.accounts")
 
 ROLES = ("owner", "marketer")
 SHORTEST_PASSWORD = 12
@@ -36,10 +40,11 @@ class Organisation(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAl
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    ended_on: Mapped[date | None]  # when its contract ended; contracts.py
 
 
 class User(db.Model, UserMixin):  # type: ignore[name-defined, misc]  # as above
-    """Somebody who signs in. Holds no address, no time and no place of a sign-in."""
+    """Somebody who signs in. Of their sign-ins only the day of the last one is kept, no address and no place."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(255), unique=True)
@@ -47,7 +52,13 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined, misc]  # as above
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True, default=lambda: secrets.token_hex(32))
     created_at: Mapped[datetime] = mapped_column(Moment, default=lambda: datetime.now(UTC))
+    seen_on: Mapped[date | None] = mapped_column(default=lambda: datetime.now(UTC).date())  # idle.py
     memberships: Mapped[list["Membership"]] = relationship(back_populates="user")
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether they are owner of an organisation."""
+        return any(membership.role == "owner" for membership in self.memberships)
 
     @property
     def roles(self) -> list[Any]:  # type: ignore[override]  # a property is enough to be asked for roles
@@ -126,6 +137,17 @@ def _acceptable(password: str) -> str:
     return str(normalised)
 
 
+def show_life(user: User, today: date) -> None:
+    """Remember the day on which the user was here, once a day. Nothing that they came for fails for it."""
+    if user.seen_on == today:
+        return
+    try:
+        with writing():
+            db.session.execute(update(User).where(User.id == user.id, User.seen_on != today).values(seen_on=today))
+    except (SQLAlchemyError, OSError) as error:
+        log.warning("The day of a user was not kept", extra={"fault": type(error).__name__})
+
+
 # Signing in ----------------------------------------------------------------------------------------------------------
 
 class SignInForm(LoginForm):
@@ -188,10 +210,11 @@ def _nobody(_: Any) -> None:
     """Nobody signs in by a token in a header or an address."""
 
 
-def _begin_session(app: Flask, **_: Any) -> None:
+def _begin_session(app: Flask, user: Any, **_: Any) -> None:
     """Keep nothing secret of the session before: whoever planted it in the browser would know it."""
     session.pop("csrf_token", None)
     g.pop("csrf_token", None)
+    show_life(user, datetime.now(UTC).date())
 
 
 def _end_sessions(app: Flask, user: Any, **_: Any) -> None:

@@ -1,13 +1,11 @@
-"""The commands: `flask site ...`, `flask user create`, `flask key ...`, `flask webhook ...`, `flask jobs run`,
-`flask report`; `flask catalogue ...` has a module of its own.
+"""The commands: `flask site ...`, `flask user create`, `flask key ...`, `flask webhook ...`, `flask report`;
+`flask catalogue ...`, `flask jobs ...` and `flask organisation ...` have modules of their own.
 
 Each ends non-zero with one clear line on bad input.
 """
 
 import json
 import secrets
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,16 +20,17 @@ from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from consent import accounts, demo, jobs, keys, records, reports, sites, versions, webhooks
+from consent import accounts, demo, keys, records, reports, sites, versions, webhooks
 from consent.catalogue_commands import catalogue_group
 from consent.db import db, writing
 from consent.endpoints import BadAddress
+from consent.job_commands import jobs_group
+from consent.organisation_commands import organisation_group
 
 site_group = AppGroup("site", help="Define, publish and list sites.")
 user_group = AppGroup("user", help="Make the accounts of owners and marketers.")
 key_group = AppGroup("key", help="Make, list and revoke the API keys of back ends.")
 webhook_group = AppGroup("webhook", help="Tell the site's own systems of every decision.")
-jobs_group = AppGroup("jobs", help="Do what has to be done again and again.")
 demo_group = AppGroup("demo", help="Load the demo that `make run` serves.")
 
 
@@ -313,19 +312,6 @@ def _having_webhook() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-@jobs_group.command("run")
-@click.option("--loop", is_flag=True, help="Keep running until TERM or INT, and look every second.")
-def run_jobs_command(loop: bool) -> None:
-    """Do every job that is due, and say what was done. Two at a time do nothing twice."""
-    if not loop:
-        click.echo("\n".join(jobs.run_due()) or "nothing was left to do")
-        return
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    jobs.keep_running(stop)
-
-
 @demo_group.command("load")
 @click.option(
     "--login",
@@ -374,7 +360,8 @@ def register(app: Flask) -> None:
     """Add the commands; a database that is away or not made yet is one line, not a traceback."""
     app.cli.add_command(report_command)
     _clear_errors(report_command)
-    own = (site_group, user_group, key_group, webhook_group, jobs_group, demo_group, catalogue_group)
+    own = (
+        site_group, user_group, key_group, webhook_group, jobs_group, organisation_group, demo_group, catalogue_group)
     for group in own:
         app.cli.add_command(group)
     groups: tuple[click.Group, ...] = (*own, db_group)

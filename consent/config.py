@@ -236,6 +236,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Whom mails come from, such as Poort <poort@shop.example>. Needed with POORT_MAIL_URL.",
     ),
     Setting(
+        "POORT_JOBS",
+        _switch,
+        "off",
+        "on: the server itself does the jobs, in one process beside its workers; for an install on one machine. "
+        "Off: a timer or `flask jobs run --loop` does them.",
+    ),
+    Setting(
         "POORT_LOG_LEVEL",
         _choice("debug", "info", "warning", "error"),
         "info",
@@ -298,6 +305,7 @@ class Settings:
     webhook_private: bool
     mail_url: MailServer | None
     mail_from: str
+    jobs: bool
     log_level: str
     access_log: bool
     request_seconds: int

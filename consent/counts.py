@@ -7,6 +7,7 @@ Days are UTC days. `people` and bots are counted apart. The metrics:
     changed, ACTION      a decision made later, in the settings or through the API
     imported, ACTION     a decision that another platform was told before, taken over
     withdrawn            everything was taken back
+    expired              a consent's time ended; on the day that it did, counted by a job
 """
 
 from collections import Counter

@@ -1,32 +1,36 @@
-"""The jobs: what has to be done again and again, by `flask jobs run`. Never in the processes that answer visitors."""
+"""The jobs: what has to be done again and again, by `flask jobs run`. Never in the processes that answer visitors.
 
-import logging
-from collections.abc import Callable
+A runner holds a job's lock while it does it, and writes down when the job is due again before it lets go: so a second
+runner does nothing twice. What was missed is due. What is cut off in the middle, be it by SIGKILL, is due still: each
+job does its work in transactions of their own, and goes on where the last one ended.
+"""
+
+import logging.config
+import signal
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event as Signal
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import String, insert, select, update
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import delivery, mailing, mails, webhooks
+from consent import contracts, delivery, expiry, idle, mailing, mails, retention, runs, webhooks
+from consent.batches import Go, More
 from consent.config import Settings
-from consent.db import Moment, alone, db, writing_on
+from consent.db import alone, db
+from consent.logs import configuration, described
+from consent.reports import mark
 
 log = logging.getLogger("poort.jobs")
 
 PAUSE = 1.0  # seconds between two looks of a runner that keeps running
+LONGEST_PAUSE = 60.0  # when the database can not be asked what is due
 
 
-class JobRun(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
-    """When a job was last done, by whichever runner."""
-
-    __tablename__ = "job"
-
-    name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    begun_at: Mapped[datetime | None] = mapped_column(Moment)
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _deliver(engine: Engine, settings: Settings) -> str:
@@ -34,8 +38,23 @@ def _deliver(engine: Engine, settings: Settings) -> str:
     return f"{tally.delivered} delivered, {tally.failed} failed, {tally.dead} of them for good"
 
 
-def _tidy(engine: Engine, _: Settings) -> str:
-    return f"{webhooks.tidy(engine, _now())} events deleted"
+def _expire(engine: Engine, _: Settings) -> str:
+    return expiry.expire(engine, _now())
+
+
+def _forget(engine: Engine, _: Settings) -> str:
+    return retention.forget(engine, _now())
+
+
+def _forget_errors(engine: Engine, _: Settings) -> str:
+    return forget_errors(engine, _now())
+
+
+def forget_errors(engine: Engine, now: datetime) -> str:
+    """Delete what failures said, 30 days after: of jobs, of mails, and of webhooks with their log."""
+    go = Go()
+    failures = runs.forget_errors(engine, now) + mails.forget_answers(engine, now - runs.KEPT)
+    return go.said(f"{failures} failures and {webhooks.tidy(engine, now, go)} events of webhooks forgotten")
 
 
 def _mail(engine: Engine, settings: Settings) -> str:
@@ -50,66 +69,196 @@ def _tidy_mails(engine: Engine, _: Settings) -> str:
     return f"{mails.tidy(engine, _now())} addresses forgotten"
 
 
+def _accounts(_: Engine, __: Settings) -> str:
+    return idle.remove_idle(_now())
+
+
+def _organisations(engine: Engine, _: Settings) -> str:
+    return contracts.remove_ended(engine, _now())
+
+
 class Job(NamedTuple):
-    """A job: at least how long after its last time it is due, and the function, which says what it did."""
+    """A job: how long after its last time it is due, the function, which says what it did, and what that is."""
 
     name: str
     every: timedelta
     run: Callable[[Engine, Settings], str]
+    what: str = ""
 
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 JOBS = (
-    Job("webhooks", timedelta(0), _deliver),  # tells the owners' own systems
-    Job("webhook-log", timedelta(days=1), _tidy),  # keeps the log of webhooks to its days
-    Job("mail", timedelta(0), _mail),  # sends what is queued for people
-    Job("mail-log", timedelta(days=1), _tidy_mails),  # forgets whom it was sent to (G1)
+    Job("webhooks", timedelta(0), _deliver, mark("Tells your own systems of every decision")),
+    Job("mail", timedelta(0), _mail, mark("Sends mails to owners")),
+    Job("expire", HOUR, _expire, mark("Counts the consents whose time is over")),
+    Job("forget", DAY, _forget, mark("Deletes records after consent life and claim period")),
+    Job("errors", DAY, _forget_errors, mark("Deletes what went wrong after 30 days, and the log of webhooks")),
+    Job("mail-log", DAY, _tidy_mails, mark("Forgets whom mails were sent to, and what they said")),
+    Job("accounts", DAY, _accounts, mark("Warns and removes accounts without a sign of life for 36 months")),
+    Job("organisations", DAY, _organisations, mark("Deletes an organisation a year after its contract ended")),
 )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+@dataclass(frozen=True)
+class Result:
+    """What became of a job. `again`: when a failed one is tried next."""
+
+    name: str
+    said: str
+    failed: bool = False
+    more: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.said}"
 
 
-def run_due() -> list[str]:
-    """Do what is due; a line for each job that was done. What another runner does now is left to it."""
-    settings: Settings = current_app.extensions["poort.settings"]
-    done = []
-    for job in JOBS:
-        with alone(db.engine, JobRun.__table__, job.name) as mine:
-            said = _run(job, settings) if mine and _is_due(job) else None
-        if said is not None:
-            _remember(job)
-            done.append(f"{job.name}: {said}")
-    return done
+class Unwritten(NamedTuple):
+    """A failure that could not be written down, and when the job is tried again."""
+
+    error: Exception
+    since: datetime
+    attempts: int
+    again: datetime
 
 
-def _run(job: Job, settings: Settings) -> str:
-    return job.run(db.engine, settings)
+class Runner:
+    """Does jobs. One that fails does not keep the others from being done."""
+
+    def __init__(self, engine: Engine, settings: Settings, jobs: Sequence[Job] | None = None) -> None:
+        self._engine, self._settings = engine, settings
+        self.jobs = JOBS if jobs is None else jobs
+        self._unwritten: dict[str, Unwritten] = {}
+
+    def round(
+        self, now: Callable[[], datetime] = _now, stop: Signal | None = None, only: Collection[str] | None = None
+    ) -> list[Result]:
+        """Do what is due; what became of each job that was begun. What another runner does is left to it."""
+        found = runs.known(self._engine)
+        results = []
+        for job in self.jobs:
+            if stop is not None and stop.is_set():
+                break
+            if only is not None and job.name not in only:
+                continue
+            if runs.is_due(found.get(job.name), job.every, now()) and not self._waits(job, now()):
+                results.append(self.do(job, now))
+        return [result for result in results if result is not None]
+
+    def do(self, job: Job, now: Callable[[], datetime] = _now, always: bool = False) -> Result | None:
+        """Do one job; None when another runner does it, or has done it while we came. `always`: whether due or not."""
+        try:
+            with alone(self._engine, runs.JobLock.__table__, job.name) as mine:
+                return self._try(job, now, always) if mine else None
+        except Exception as error:  # the lock, or what was to be written down
+            return self._failed(job, None, error, now())
+
+    def _try(self, job: Job, now: Callable[[], datetime], always: bool) -> Result | None:
+        run = runs.known(self._engine).get(job.name)
+        if not always and not runs.is_due(run, job.every, now()):
+            return None
+        try:
+            said = job.run(self._engine, self._settings)
+            more = isinstance(said, More)
+            runs.succeed(self._engine, run, job.name, job.every, now(), more)
+        except Exception as error:
+            return self._failed(job, run, error, now())
+        self._unwritten.pop(job.name, None)
+        return Result(job.name, said, more=more)
+
+    def _failed(self, job: Job, run: runs.Run | None, error: Exception, now: datetime) -> Result:
+        log.error("A job failed", exc_info=error, extra={"job": job.name})
+        try:
+            again = runs.fail(self._engine, run, job.name, error, now)
+            self._unwritten.pop(job.name, None)
+        except Exception:  # the disk is full, or the database is away: kept in mind until it can be written down
+            before = self._unwritten.get(job.name)
+            attempts = before.attempts + 1 if before else 1
+            again = now + runs.backoff(attempts)
+            self._unwritten[job.name] = Unwritten(error, before.since if before else now, attempts, again)
+        said = f"failed: {described(error)}; again from {again:%Y-%m-%d %H:%M:%S} UTC"
+        return Result(job.name, said, failed=True)
+
+    def _waits(self, job: Job, now: datetime) -> bool:
+        """Whether it failed just now, which could not be written down. That is tried first."""
+        kept = self._unwritten.get(job.name)
+        if kept is None:
+            return False
+        try:
+            runs.fail(self._engine, runs.known(self._engine).get(job.name), job.name, kept.error, kept.since)
+        except Exception:
+            return now < kept.again
+        del self._unwritten[job.name]
+        return False
 
 
-def _is_due(job: Job) -> bool:
-    if not job.every:
-        return True
-    with db.engine.connect() as connection:
-        last = connection.scalar(select(JobRun.begun_at).where(JobRun.name == job.name))
-    return last is None or _now() - last >= job.every
+def _runner() -> Runner:
+    return Runner(db.engine, current_app.extensions["poort.settings"])
 
 
-def _remember(job: Job) -> None:
-    """After the lock is gone, which is on the same row in PostgreSQL. To do a job twice harms nothing."""
-    if not job.every:
-        return
-    with writing_on(db.engine) as connection:
-        known = connection.execute(update(JobRun).where(JobRun.name == job.name).values(begun_at=_now())).rowcount
-        if not known:
-            connection.execute(insert(JobRun).values(name=job.name, begun_at=_now()))
+def run_due(now: Callable[[], datetime] = _now) -> list[str]:
+    """Do what is due, to its end; a line for each job that was done."""
+    return [str(result) for result in finish_due(now)]
+
+
+def finish_due(now: Callable[[], datetime] = _now) -> list[Result]:
+    """The same with what became of each, the last word of those that took several goes."""
+    runner = _runner()
+    done = {result.name: result for result in runner.round(now)}
+    while going := [name for name, result in done.items() if result.more]:
+        again = {result.name: result for result in runner.round(now, only=going)}
+        done.update({name: again.get(name, replace(done[name], more=False)) for name in going})
+    return list(done.values())
+
+
+def run_now(name: str) -> Result | None:
+    """Do one job to its end, whether it is due or not; None when another runner does it. Raises KeyError."""
+    job = {job.name: job for job in JOBS}[name]
+    runner = _runner()
+    result = runner.do(job, always=True)
+    while result is not None and result.more:
+        result = runner.do(job, always=True)
+    return result
+
+
+def until_told() -> Signal:
+    """Set by TERM or INT: the end of a runner, after what it does then. From now on it logs as the server does."""
+    logging.config.dictConfig(configuration(current_app.extensions["poort.settings"].log_level))
+    stop = Signal()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def keep_running(stop: Signal) -> None:
-    """Do what is due again and again until `stop`. What fails is logged, and tried again at the next look."""
+    """Do what is due again and again until `stop`. What fails is logged, and tried again later and later."""
+    runner, pause = _runner(), PAUSE
     while not stop.is_set():
         try:
-            run_due()
+            going = any(result.more for result in runner.round(stop=stop))
+            pause = PAUSE
         except Exception as error:
-            log.error("A job failed", exc_info=error)
-        stop.wait(PAUSE)
+            log.error("The jobs can not be looked at", exc_info=error)
+            going, pause = False, min(LONGEST_PAUSE, pause * 2)
+        if not going:
+            stop.wait(pause)
+
+
+class Standing(NamedTuple):
+    """A job as people look at it. `run` is None when it was never done; `overdue`: nobody does it."""
+
+    job: Job
+    run: runs.Run | None
+    overdue: bool
+
+
+def standings(engine: Engine) -> list[Standing]:
+    """Every job and how it stands."""
+    found, now = runs.known(engine), _now()
+    every = [(job, found.get(job.name)) for job in JOBS]
+    return [Standing(job, run, run is not None and runs.is_overdue(run, now)) for job, run in every]
+
+
+def samples(engine: Engine) -> runs.Samples:
+    """What Prometheus is told of the jobs."""
+    return runs.Samples([job.name for job in JOBS], runs.known(engine), _now())

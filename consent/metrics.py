@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from consent.gate import ALLOWED, REFUSED
 
@@ -46,10 +47,12 @@ def decided(reason: str) -> None:
     _decisions[reason].inc()
 
 
-def exposition() -> bytes:
-    """Everything counted so far by all workers, as Prometheus reads it."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(_registry)
+def exposition(*others: Collector) -> bytes:
+    """Everything counted so far by all workers, and what `others` know, as Prometheus reads it."""
     whole = CollectorRegistry()
+    for collector in others:
+        whole.register(collector)
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(_registry) + generate_latest(whole)
     MultiProcessCollector(whole)  # type: ignore[no-untyped-call]
     return generate_latest(whole)

@@ -15,8 +15,9 @@ from typing import Any
 
 import user_agents
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
-from sqlalchemy import JSON, Index, String, delete, func, insert, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, Index, String, delete, func, insert, select, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Mapped, mapped_column, scoped_session
 
 from consent import bodies, counts
 from consent.db import Id, Moment, db, iso
@@ -42,6 +43,9 @@ class Refused(Exception):
         self.status, self.code, self.message, self.faults = status, code, message, dict(faults or {})
 
 
+_IMPORTED = text("decided_at IS NOT NULL")
+
+
 class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
     """One decision of one visitor; append-only. No foreign key: visitor data can live in a database of its own."""
 
@@ -63,7 +67,12 @@ class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy 
     recorded_at: Mapped[datetime] = mapped_column(Moment)
     decided_at: Mapped[datetime | None] = mapped_column(Moment)  # on another platform; only of source import
 
-    __table_args__ = (Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),)
+    __table_args__ = (
+        Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),
+        # For the jobs, which go through all records by their age: new ones come at its end. Few are imported.
+        Index("ix_record_site_recorded", "site", "recorded_at"),
+        Index("ix_record_site_decided", "site", "decided_at", sqlite_where=_IMPORTED, postgresql_where=_IMPORTED),
+    )
 
 
 class RemovalPermit(db.Model):  # type: ignore[name-defined, misc]  # as above
@@ -405,11 +414,23 @@ def latest(site: str, visitor: uuid.UUID) -> dict[str, Any] | None:
 @contextmanager
 def permitted(site: str, visitor: uuid.UUID) -> Iterator[None]:
     """Let this transaction delete what is kept of one visitor of a site, until the end of the block."""
-    permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
-    permits = RemovalPermit.__table__
-    db.session.execute(insert(permits).values(permit))
+    with _permit(db.session, site, visitor=visitor):
+        yield
+
+
+@contextmanager
+def permitted_before(connection: Connection, site: str, before: datetime) -> Iterator[None]:
+    """The same for a job: this transaction may delete what a site keeps of the time before."""
+    with _permit(connection, site, before=before):
+        yield
+
+
+@contextmanager
+def _permit(transaction: Connection | scoped_session[Any], site: str, **what: Any) -> Iterator[None]:
+    permits, id = RemovalPermit.__table__, uuid.uuid4()
+    transaction.execute(insert(permits).values(site=site, id=id, **what))
     yield
-    db.session.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+    transaction.execute(delete(permits).where(permits.c.site == site, permits.c.id == id))
 
 
 def erase(site: str, visitor: uuid.UUID) -> int:

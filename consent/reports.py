@@ -92,6 +92,11 @@ class Line:
         return self._sum(False, "changed")
 
     @property
+    def expired(self) -> int:
+        """Consents whose time ended without a new choice before it."""
+        return self.n[False, "expired", ""]
+
+    @property
     def bots_shown(self) -> int:
         """Banners that appeared to visitors who say they are bots."""
         return self.n[True, "shown", ""]
@@ -221,7 +226,7 @@ def totals(site_keys: Iterable[str], first: date, last: date) -> dict[str, Line]
 
 COLUMNS = (
     "from", "to", "shown", "answered", "ignored", "accept_all", "necessary_only", "custom", "withdrawn", "changed",
-    *(f"granted_{category}" for category in OPTIONAL), "bots_shown", "bots_answered",
+    "expired", *(f"granted_{category}" for category in OPTIONAL), "bots_shown", "bots_answered",
 )
 
 

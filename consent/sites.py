@@ -131,6 +131,12 @@ class SiteSchema(Schema):
         ),
     )
     refusal_days = fields.Integer(load_default=180, strict=True, validate=validate.Range(1, 395))
+    claim_days = fields.Integer(  # G3; left out, retention.CLAIM_DAYS
+        strict=True,
+        validate=validate.Range(  # not below what webhooks and their errors are kept; BW 3:310
+            30, 1_825, error="Must be 30 to 1825 days (five years)."
+        ),
+    )
     release = fields.String(load_default="acknowledged", validate=validate.OneOf(("acknowledged", "immediate")))
     audience = fields.String(load_default="general", validate=validate.OneOf(("general", "children")))
     google_consent_mode = fields.String(validate=validate.OneOf(("basic", "advanced")))

@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import aliased
 
+from consent.batches import Go, delete_some
 from consent.db import db, writing_on
 from consent.endpoints import check_url
 from consent.outbox import DEAD, DELIVERED, WAITING, Event, Webhook
@@ -93,7 +94,11 @@ def retry(site: Site, now: datetime) -> int:
     return int(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result always has it
 
 
-def tidy(engine: Engine, now: datetime) -> int:
+def tidy(engine: Engine, now: datetime, go: Go) -> int:
     """Delete events that are older than the log goes back; how many."""
-    with writing_on(engine) as connection:
-        return int(connection.execute(delete(Event).where(Event.created_at < now - KEPT)).rowcount)
+
+    def batch() -> int:
+        with writing_on(engine) as connection:
+            return delete_some(connection, Event.__table__, Event.created_at < now - KEPT)
+
+    return go.until_done(batch)

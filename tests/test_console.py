@@ -36,6 +36,8 @@ def expected(rule: str) -> dict[str, int] | None:
     """The status of a GET by who asks; None when everybody gets the same. New routes fall under these by their path."""
     if rule.startswith("/console/sites/<key>"):
         return {"anonymous": 302, "charlie": 404, "bob": 200, "alice": 200}
+    if rule == "/console/jobs":
+        return {"anonymous": 302, "charlie": 200, "bob": 403, "alice": 200}
     if rule.startswith("/console"):
         return {"anonymous": 302, "charlie": 200, "bob": 200, "alice": 200}
     return None

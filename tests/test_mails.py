@@ -226,6 +226,7 @@ class TestServers:
         assert timedelta(days=14) <= later < timedelta(days=15)
         (mail,) = queued()
         assert (mail.state, mails.count(db.engine)) == (DEAD, {WAITING: 0, SENT: 0, DEAD: 1})
+        assert 'poort_mails{state="dead"} 1.0' in app.test_client().get("/metrics").text
         assert "test:a" in caplog.text
         assert "a@shop.example" not in caplog.text
 

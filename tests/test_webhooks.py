@@ -16,10 +16,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from consent import delivery, endpoints, jobs, webhooks
+from consent.batches import Go
 from consent.db import alone, db
 from consent.endpoints import BadAddress, check_url, is_public
-from consent.jobs import JobRun
 from consent.outbox import Event, Webhook
+from consent.runs import JobLock
 from consent.signatures import verify_webhook
 from tests.conftest import forget
 from tests.receiver import Receiver, Taken
@@ -437,9 +438,9 @@ class TestJobs:
     def test_one_runner_at_a_time_delivers(self, app: Flask, post: Post, receiver: Receiver, secret: str) -> None:
         post(body())
         db.session.rollback()
-        with alone(db.engine, JobRun.__table__, "webhooks") as mine:
+        with alone(db.engine, JobLock.__table__, "webhooks") as mine:
             assert mine
-            with alone(db.engine, JobRun.__table__, "webhooks") as theirs:
+            with alone(db.engine, JobLock.__table__, "webhooks") as theirs:
                 assert not theirs
             assert not [line for line in jobs.run_due() if line.startswith("webhooks:")]
         assert [line for line in jobs.run_due() if line.startswith("webhooks:")]
@@ -454,5 +455,5 @@ class TestJobs:
         post(body())
         deliver()
         db.session.rollback()
-        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=29)) == 0
-        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=31)) == 1
+        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=29), Go()) == 0
+        assert webhooks.tidy(db.engine, datetime.now(UTC) + timedelta(days=31), Go()) == 1

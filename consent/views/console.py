@@ -3,14 +3,13 @@
 import json
 from datetime import UTC, datetime
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
 from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError
-from werkzeug.exceptions import Forbidden
 
-from consent import reports, sites, versions
+from consent import accounts, contracts, jobs, reports, sites, versions
 from consent.changes import Change
 from consent.db import db, writing
 from consent.views import headers, language
@@ -20,9 +19,14 @@ views = Blueprint("console", __name__, url_prefix="/console")
 
 def members_only(blueprint: Blueprint) -> None:
     """Send whoever is not signed in to the sign-in page, and let no cache keep what the others see."""
-    blueprint.before_request(auth_required("session")(language.remember))
+    blueprint.before_request(auth_required("session")(_be_here))
     blueprint.after_request(headers.keep_nowhere)
     blueprint.context_processor(lambda: {"member": current_user})
+
+
+def _be_here() -> None:
+    language.remember()
+    accounts.show_life(current_user, reports.today())
 
 
 members_only(views)
@@ -34,7 +38,22 @@ def index() -> ResponseReturnValue:
     found = sites.sites_of(current_user)
     last = reports.today()
     totals = reports.totals([site.key for site in found], last - (reports.RECENT - 1) * reports.ONE_DAY, last)
-    return render_template("console/sites.html", sites=found, totals=totals, recent=reports.RECENT)
+    ended = {site.organisation.name: site.organisation.ended_on for site in found if site.organisation.ended_on}
+    return render_template(
+        "console/sites.html", sites=found, totals=totals, recent=reports.RECENT,
+        standings=jobs.standings(db.engine) if current_user.is_owner else [],
+        ended=[(name, day, contracts.goes_on(day)) for name, day in sorted(ended.items())],
+    )
+
+
+@views.get("/jobs")
+def show_jobs() -> ResponseReturnValue:
+    """How the jobs of this install stand; for owners."""
+    if not current_user.is_owner:
+        abort(403)
+    found = jobs.standings(db.engine)
+    periods = {standing.job.name: int(standing.job.every.total_seconds() // 3600) for standing in found}
+    return render_template("console/jobs.html", standings=found, hours=periods)
 
 
 @views.get("/sites/<key>")
@@ -64,7 +83,7 @@ def publish(key: str) -> ResponseReturnValue:
         with writing():
             found, role = sites.site_for(current_user, key)
             if role != "owner":
-                raise Forbidden
+                abort(403)
             shown = request.form.get("digest") == versions.preview(found)[0]
             if shown:
                 versions.publish(found, datetime.now(UTC))

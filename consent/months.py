@@ -1,0 +1,10 @@
+"""Months of the calendar, for periods that the law and people count in them."""
+
+from calendar import monthrange
+from datetime import date
+
+
+def later(day: date, months: int) -> date:
+    """The same day so many months later, or earlier; the last day of a month that has no such day."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

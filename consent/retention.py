@@ -1,0 +1,101 @@
+"""Forgets records after the life of the decision and the site's claim period (G3): who they were of, and what was said.
+
+The daily counts stay, and so do versions. The period runs from the end of the decision's life, also when the visitor
+replaced it before: until then it can be the proof of what was lawful on it (GDPR 7(1), 17(3)(e)).
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, delete, select
+from sqlalchemy.engine import Connection, Engine, Row
+from sqlalchemy.orm import InstrumentedAttribute
+
+from consent import batches, terms
+from consent.batches import Go
+from consent.db import writing_on
+from consent.outbox import Event
+from consent.outcomes import Outcome
+from consent.records import Record, permitted_before
+from consent.terms import GRANTS
+from consent.versions import Version
+
+# Thirteen months, the longest life that a consent can have: whoever was asked last before a change can still be shown
+# it a year later, when the accounts of that year are closed. Longer needs a reason of the owner's own.
+CLAIM_DAYS = 395
+WAITS = timedelta(days=30)  # for `expire` to count a consent before its record goes; then the deletion comes first
+
+
+class Due(NamedTuple):
+    """Records to delete: of these versions, granting or not, decided until `until`."""
+
+    site: str
+    versions: tuple[int, ...]
+    grants: bool
+    until: datetime
+
+
+def claim_days(definition: Mapping[str, Any]) -> int:
+    """How many days after a decision's life its record is kept."""
+    return int(definition.get("claim_days", CLAIM_DAYS))
+
+
+def forget(engine: Engine, now: datetime) -> str:
+    """Delete what is due, of every site; what was done, in words."""
+    go, gone = Go(), 0
+    for site in terms.sites_with_records(engine):
+        for due in _due(engine, site, now):
+            for column in (Record.recorded_at, Record.decided_at):
+                gone += _delete_all(engine, due, column, now, go)
+    return go.said(f"{gone} records forgotten")
+
+
+def _claim(engine: Engine, site: str) -> timedelta:
+    """What the site's latest version says."""
+    latest = select(Version.snapshot).where(Version.site == site).order_by(Version.number.desc()).limit(1)
+    with engine.connect() as connection:
+        snapshot = connection.scalar(latest)
+    return timedelta(days=claim_days(json.loads(snapshot)["definition"] if snapshot else {}))
+
+
+def _due(engine: Engine, site: str, now: datetime) -> Iterator[Due]:
+    ended = now - _claim(engine, site)
+    rows = terms.of(engine, site)
+    for (days, counted), alike in terms.grouped(rows, lambda row: (row.consent_days, row.counted_until)).items():
+        until = min(ended, max(counted, ended - WAITS)) - timedelta(days=days)
+        yield Due(site, tuple(row.version for row in alike), True, until)
+    for days, alike in terms.grouped(rows, lambda row: row.refusal_days).items():
+        yield Due(site, tuple(row.version for row in alike), False, ended - timedelta(days=days))
+
+
+def _delete_all(engine: Engine, due: Due, column: InstrumentedAttribute[Any], now: datetime, go: Go) -> int:
+    """Delete batch by batch, oldest first; each starts where the one before ended, past what has to stay."""
+    gone, low = 0, datetime.fromtimestamp(0, UTC)
+    while not go.is_over:
+        with engine.connect() as connection:
+            rows = list(connection.execute(_batch(due, column, low)))
+        if not rows:
+            break
+        low = rows[-1].decided
+        with writing_on(engine) as connection, permitted_before(connection, due.site, now):
+            gone += _delete(connection, due.site, rows)
+    return gone
+
+
+def _batch(due: Due, column: InstrumentedAttribute[Any], low: datetime) -> Any:
+    kind = Record.action.in_(GRANTS) if due.grants else Record.action.not_in(GRANTS)
+    here = and_(Record.site == due.site, column >= low, column <= due.until, Record.version.in_(due.versions), kind)
+    if column is Record.recorded_at:
+        here = and_(here, Record.decided_at.is_(None))
+    return select(Record.id, Record.visitor, column.label("decided")).where(here).order_by(column).limit(batches.MOST)
+
+
+def _delete(connection: Connection, site: str, rows: Sequence[Row[Any]]) -> int:
+    """Delete these records and what hangs on them; how many were still there."""
+    ids, visitors = [row.id for row in rows], {row.visitor for row in rows}
+    connection.execute(delete(Outcome).where(Outcome.site == site, Outcome.record.in_(ids)))
+    told = delete(Event).where(Event.site == site, Event.visitor.in_(visitors), Event.record.in_(ids))
+    connection.execute(told)
+    return int(connection.execute(delete(Record).where(Record.site == site, Record.id.in_(ids))).rowcount)
