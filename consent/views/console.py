@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
 from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError
-from werkzeug.exceptions import Forbidden
 
 from consent import accounts, contracts, jobs, reports, rights, sites, versions
 from consent.changes import Change
@@ -84,7 +83,7 @@ def publish(key: str) -> ResponseReturnValue:
         with writing():
             found, role = sites.site_for(current_user, key)
             if role != "owner":
-                raise Forbidden
+                abort(403)
             shown = request.form.get("digest") == versions.preview(found)[0]
             if shown:
                 versions.publish(found, datetime.now(UTC))
