@@ -157,13 +157,14 @@ def test_who_asks_nothing_declares_everything_all_the_same(client: FlaskClient, 
     """Nothing of Poort's own is kept there either."""
     definition = definitions()[site]
     define(**definition)
-    found, page = data(client, site), html(client, site)
+    found, page, english = data(client, site), html(client, site), html(client, site, "en")
     assert not found["asks"]
     assert "Deze site gebruikt niets waarvoor je toestemming nodig is." in page.text
     assert "poort" not in json.dumps(found["page"]["sections"])
     for entry in definition["trackers"]:
         assert entry.get("name", CATALOGUE.get(entry["id"], {"name": ""})["name"]) in page.text
-        assert entry["reason"] in page.text
+        assert entry["reason"]["nl"] in page.text
+        assert entry["reason"]["en"] in english.text
     assert f"/me/{site}?lang=nl" in page.links
 
 
