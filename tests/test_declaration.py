@@ -170,6 +170,7 @@ def test_who_asks_nothing_declares_everything_all_the_same(client: FlaskClient, 
 
 def test_leadinfo_is_marketing_with_all_that_profile_docs_asks(client: FlaskClient, define: Define) -> None:
     define(**definitions()["docs"])
+    assert "Privacyverklaring herzien op 1 oktober 2026" in html(client, "docs").text
     (section,) = [one for one in data(client, "docs")["page"]["sections"] if one["id"] == "marketing"]
     (leadinfo,) = section["trackers"]
     said = json.dumps(leadinfo, ensure_ascii=False)
