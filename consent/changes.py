@@ -252,7 +252,8 @@ def _purpose(old: Row, new: Row) -> Iterator[Change]:
 
 def _stored(old: Row, new: Row) -> Iterator[Change]:
     """One cookie more of a known tracker asks nobody (F4)."""
-    one, other = ({str(entry): entry["name"] for entry in (*row["cookies"], *row["storage"])} for row in (old, new))
+    one, other = (
+        {frozenset(entry.items()): entry["name"] for entry in (*row["cookies"], *row["storage"])} for row in (old, new))
     for template, names in (
         ("cookies_more", [name for entry, name in other.items() if entry not in one]),
         ("cookies_less", [name for entry, name in one.items() if entry not in other and name not in other.values()]),

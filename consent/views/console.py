@@ -1,13 +1,18 @@
 """The console: what owners and marketers see of their sites."""
 
 import json
+from datetime import UTC, datetime
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
+from marshmallow import ValidationError
+from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import Forbidden
 
 from consent import reports, sites, versions
-from consent.db import db
+from consent.changes import Change
+from consent.db import db, writing
 from consent.views import headers, language
 
 views = Blueprint("console", __name__, url_prefix="/console")
@@ -42,5 +47,43 @@ def site(key: str) -> ResponseReturnValue:
         "console/site.html", site=found, role=role, version=version, definition=snapshot["definition"],
         trackers=snapshot["trackers"], pending=versions.pending(found, version),
         snippet=sites.snippet(found, current_app.extensions["poort.settings"].public_url),
-        draft=json.dumps(found.draft, indent=2, ensure_ascii=False),
+        draft=json.dumps(found.draft, indent=2, ensure_ascii=False), changes=version.changes if version else None,
+    )
+
+
+@views.get("/sites/<key>/publish")
+def publishing(key: str) -> ResponseReturnValue:
+    """What publishing the draft would change, and the button that does it."""
+    return _publishing(*sites.site_for(current_user, key))
+
+
+@views.post("/sites/<key>/publish")
+def publish(key: str) -> ResponseReturnValue:
+    """Publish the draft that the form has shown; when it is another one by now, show that instead."""
+    try:
+        with writing():
+            found, role = sites.site_for(current_user, key)
+            if role != "owner":
+                raise Forbidden
+            shown = request.form.get("digest") == versions.preview(found)[0]
+            if shown:
+                versions.publish(found, datetime.now(UTC))
+    except (IntegrityError, ValidationError):  # somebody was first; or a newer catalogue refuses it
+        shown = False
+    if not shown:
+        return _publishing(*sites.site_for(current_user, key), stale=True), 409
+    return redirect(url_for("console.site", key=key, _anchor="published"), 303)
+
+
+def _publishing(found: sites.Site, role: str, stale: bool = False) -> str:
+    digest, faults = "", {}
+    changes: list[Change] = []
+    try:
+        digest, changes = versions.preview(found)
+    except ValidationError as error:
+        faults = sites.flatten(error.messages)
+    number = (found.current or 0) + bool(changes or not found.current)
+    return render_template(
+        "console/publish.html", site=found, role=role, digest=digest, changes=[one.as_json() for one in changes],
+        faults=faults, number=number, stale=stale,
     )
