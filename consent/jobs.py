@@ -16,7 +16,7 @@ from typing import NamedTuple
 from flask import current_app
 from sqlalchemy.engine import Engine
 
-from consent import contracts, delivery, expiry, idle, mails, retention, runs, webhooks
+from consent import contracts, delivery, expiry, idle, mails, metrics, retention, runs, webhooks
 from consent.batches import Go, More
 from consent.config import Settings
 from consent.db import alone, db
@@ -163,19 +163,24 @@ class Runner:
             runs.succeed(self._engine, run, job.name, job.every, now(), more)
         except Exception as error:
             return self._failed(job, run, error, now())
-        self._unwritten.pop(job.name, None)
+        self._written(job)
         return Result(job.name, said, more=more)
+
+    def _written(self, job: Job) -> None:
+        if self._unwritten.pop(job.name, None) is not None:
+            metrics.JOB_UNWRITTEN.labels(job.name).set(0)
 
     def _failed(self, job: Job, run: runs.Run | None, error: Exception, now: datetime) -> Result:
         log.error("A job failed", exc_info=error, extra={"job": job.name})
         try:
             again = runs.fail(self._engine, run, job.name, error, now)
-            self._unwritten.pop(job.name, None)
+            self._written(job)
         except Exception:  # the disk is full, or the database is away: kept in mind until it can be written down
             before = self._unwritten.get(job.name)
             attempts = before.attempts + 1 if before else 1
             again = now + runs.backoff(attempts)
             self._unwritten[job.name] = Unwritten(error, before.since if before else now, attempts, again)
+            metrics.JOB_UNWRITTEN.labels(job.name).set(1)
         said = f"failed: {described(error)}; again from {again:%Y-%m-%d %H:%M:%S} UTC"
         return Result(job.name, said, failed=True)
 
@@ -188,7 +193,7 @@ class Runner:
             runs.fail(self._engine, runs.known(self._engine).get(job.name), job.name, kept.error, kept.since)
         except Exception:
             return now < kept.again
-        del self._unwritten[job.name]
+        self._written(job)
         return False
 
 
