@@ -73,8 +73,8 @@ def _end_of_batch(connection: Connection, window: Window, published: datetime) -
     """How far a batch goes: decisions made here and imported ones lie in two orders."""
     found = [window.high]
     for column, low in ((Record.recorded_at, max(window.low, published)), (Record.decided_at, window.low)):
-        query = select(column).where(_made(column, window, low)).order_by(column).offset(READ * batches.MOST - 1).limit(1)
-        found += filter(None, [connection.scalar(query)])
+        query = select(column).where(_made(column, window, low)).order_by(column)
+        found += filter(None, [connection.scalar(query.offset(READ * batches.MOST - 1).limit(1))])
     return min(found)
 
 

@@ -14,6 +14,7 @@ from threading import Event as Signal
 from typing import NamedTuple
 
 from flask import current_app
+from sqlalchemy import func, select
 from sqlalchemy.engine import Engine
 
 from consent import contracts, delivery, expiry, idle, mails, metrics, retention, runs, webhooks
@@ -22,10 +23,12 @@ from consent.config import Settings
 from consent.db import alone, db
 from consent.logs import configuration, described
 from consent.reports import mark
+from consent.versions import Version
 
 log = logging.getLogger("poort.jobs")
 
 PAUSE = 1.0  # seconds between two looks of a runner that keeps running
+UNNOTICED = timedelta(days=2)  # without a runner, before owners are told
 LONGEST_PAUSE = 60.0  # when the database can not be asked what is due
 
 
@@ -262,6 +265,15 @@ def standings(engine: Engine) -> list[Standing]:
     found, now = runs.known(engine), _now()
     every = [(job, found.get(job.name)) for job in JOBS]
     return [Standing(job, run, run is not None and runs.is_overdue(run, now)) for job, run in every]
+
+
+def undone_since(engine: Engine) -> datetime | None:
+    """When the first version was published, if no job has been done in the days since: nobody seems to run them."""
+    with engine.connect() as connection:
+        first: datetime | None = connection.scalar(select(func.min(Version.published_at)))
+    if first is None or _now() - first < UNNOTICED or runs.known(engine):
+        return None
+    return first
 
 
 def samples(engine: Engine) -> runs.Samples:

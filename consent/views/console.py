@@ -6,7 +6,7 @@ from flask import Blueprint, abort, current_app, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
 
-from consent import accounts, contracts, jobs, reports, sites, versions
+from consent import accounts, contracts, jobs, reports, retention, sites, versions
 from consent.db import db
 from consent.views import headers, language
 
@@ -38,6 +38,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "console/sites.html", sites=found, totals=totals, recent=reports.RECENT,
         standings=jobs.standings(db.engine) if current_user.is_owner else [],
+        undone=jobs.undone_since(db.engine) if current_user.is_owner else None,
         ended=[(name, day, contracts.goes_on(day)) for name, day in sorted(ended.items())],
     )
 
@@ -63,4 +64,5 @@ def site(key: str) -> ResponseReturnValue:
         trackers=snapshot["trackers"], pending=versions.pending(found, version),
         snippet=sites.snippet(found, current_app.extensions["poort.settings"].public_url),
         draft=json.dumps(found.draft, indent=2, ensure_ascii=False),
+        claim_days=retention.claim_days(snapshot["definition"]),
     )
