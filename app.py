@@ -7,7 +7,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from consent import accounts, cli, counts, jobs, keys, outbox, outcomes, records, sites, versions  # noqa: F401  # the tables, for the migrations
+from consent import accounts, cli, counts, jobs, keys, outbox, outcomes, records, rights, sites, versions  # noqa: F401  # the tables, for the migrations
 from consent.config import Settings, load
 from consent.db import db, engine_options
 from consent.hot import Hot

@@ -22,7 +22,7 @@ from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from consent import accounts, demo, jobs, keys, records, reports, sites, versions, webhooks
+from consent import accounts, demo, jobs, keys, records, reports, rights, sites, versions, webhooks
 from consent.backup_commands import backup_group
 from consent.catalogue_commands import catalogue_group
 from consent.db import db, writing
@@ -149,6 +149,17 @@ def list_command() -> None:
 def snippet_command(key: str, auto: bool) -> None:
     """Print the tag to put in the head of every page of the site KEY."""
     click.echo(sites.snippet(_site(key), current_app.extensions["poort.settings"].public_url, auto))
+
+
+@site_group.command("requests")
+@click.argument("key")
+def requests_command(key: str) -> None:
+    """List what visitors of the site KEY asked for by law: received, kind, due, promised, done, what was done."""
+    for found in rights.listed(_site(key).key):
+        moments = (found.received_at, found.due_at, found.promised_at, found.done_at)
+        received, due, promised, done = (f"{at:%Y-%m-%d}" if at else "-" for at in moments)
+        answer = ", ".join(f"{n} {what}" for what, n in found.answer.items())
+        click.echo("\t".join([received, found.kind, f"due {due}", f"promised {promised}", f"done {done}", answer]))
 
 
 @user_group.command("create")

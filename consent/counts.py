@@ -16,9 +16,10 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Date, String
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent.db import db
+from consent.db import add_up, db
 
 
 class DailyCount(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
@@ -68,3 +69,8 @@ def of_record(row: dict[str, Any]) -> list[Tally]:
 def rows(tallies: Iterable[Tally]) -> list[dict[str, Any]]:
     """The tallies added up, as rows for `db.add_up`."""
     return [{**tally._asdict(), "n": n} for tally, n in Counter(tallies).items()]
+
+
+def add(connection: Connection, found: Counter[Tally]) -> None:
+    """Add so many of each to the counts; fewer than none are taken off."""
+    add_up(connection, DailyCount.__table__, [{**tally._asdict(), "n": n} for tally, n in found.items()])

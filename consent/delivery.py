@@ -17,10 +17,11 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.orm import aliased
 
 from consent.answers import dumps
-from consent.db import writing_on
+from consent.db import leave_no_trace, writing_on
 from consent.endpoints import Endpoint, Failed
 from consent.outbox import DEAD, DELIVERED, ERASED, WAITING, Event, Webhook
 from consent.outcomes import WEBHOOK, Outcome
+from consent.rights import holds_back
 from consent.signatures import HEADER, sign
 
 AT_ONCE = 8  # sites: one whose endpoint hangs does not keep the others waiting
@@ -61,19 +62,24 @@ def wait(attempts: int, chance: float) -> timedelta:
 
 
 def _due(engine: Engine, now: datetime) -> list[Hook]:
-    waits = exists().where(Event.site == Webhook.site, Event.state == WAITING, Event.due_at <= now)
+    waits = exists().where(
+        Event.site == Webhook.site, Event.state == WAITING, Event.due_at <= now, ~holds_back(Event))
     query = select(Webhook.site, Webhook.url, Webhook.secret).where(Webhook.stopped_at.is_(None), waits)
     with engine.connect() as connection:
         return list(connection.execute(query.order_by(Webhook.site)))
 
 
 def _next(engine: Engine, site: str, now: datetime) -> list[Row[Any]]:
-    """The events that may be told now: of each visitor the earliest that waits, if it is due."""
+    """The events that may be told now: of each visitor the earliest that waits, if it is due. A restricted one is not
+    told, and keeps no later one waiting (G8).
+    """
     earlier = aliased(Event)
     before = or_(earlier.sequence < Event.sequence, and_(earlier.sequence == Event.sequence, earlier.id < Event.id))
     waits = exists().where(
-        earlier.site == Event.site, earlier.visitor == Event.visitor, earlier.state == WAITING, before)
-    query = select(Event.__table__).where(Event.site == site, Event.state == WAITING, Event.due_at <= now, ~waits)
+        earlier.site == Event.site, earlier.visitor == Event.visitor, earlier.state == WAITING, before,
+        ~holds_back(earlier))
+    query = select(Event.__table__).where(
+        Event.site == site, Event.state == WAITING, Event.due_at <= now, ~waits, ~holds_back(Event))
     with engine.connect() as connection:
         return list(connection.execute(query.order_by(Event.sequence, Event.id).limit(BATCH)))
 
@@ -115,6 +121,8 @@ def _succeed(engine: Engine, event: Row[Any], status: int, tally: Tally, now: da
     tally.delivered += 1
     with writing_on(engine) as connection:
         _end(connection, event, DELIVERED, str(status), now, "told", **without)
+    if without:
+        leave_no_trace(engine)
 
 
 def _fail(engine: Engine, event: Row[Any], answer: str, tally: Tally, now: datetime) -> None:

@@ -3,24 +3,28 @@
 import uuid
 from datetime import datetime
 
-from consent import outbox, outcomes, records, tombstones
+from consent import outbox, outcomes, records, rights, tombstones
 from consent.db import microseconds
 from consent.gate import Version
 
 
-def erase(site: str, visitor: uuid.UUID, version: Version, now: datetime) -> int:
-    """Delete everything of one visitor of a site; how many records there were. The caller commits.
+def erase(site: str, visitor: uuid.UUID, version: Version, now: datetime) -> rights.Done:
+    """Delete everything of one visitor of a site; how much there was of each kind. The caller commits.
 
-    The owner's own systems are told last, so that they erase too. In this order: who adds to a trail meanwhile holds
-    the event or the record until it is added, so that it is there when the trail's turn comes.
+    The records first: whoever adds to a record holds it until that is done, and a decision that comes in meanwhile
+    comes with its event, so what belongs to the records that are gone is there when its turn comes. The owner's own
+    systems are told last, so that they erase too.
     """
     latest = records.latest(site, visitor)
     tombstones.bury(site, visitor, max(now, latest["recorded_at"]) if latest else now)
-    outbox.forget(site, visitor)
-    gone = records.erase(site, visitor)
-    outcomes.erase(site, visitor)
+    decided = records.erase(site, visitor)
+    done = {
+        "records": len(decided),
+        "events": outbox.forget(site, visitor, records.Record.__table__),
+        "outcomes": outcomes.erase(site, visitor),
+        "restrictions": rights.release(site, visitor),
+    }
     if outbox.has_webhook(site):
-        said = (latest["decided_at"] or latest["recorded_at"]) if latest else now
-        sequence = max(microseconds(now), microseconds(said) + 1)
+        sequence = max(microseconds(now), *(microseconds(moment) + 1 for moment in decided), 0)
         outbox.add(outbox.of_erasure(site, visitor, sequence, version, now))
-    return gone
+    return rights.Done(rights.ERASURE, done)

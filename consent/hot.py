@@ -187,7 +187,7 @@ class Hot:
             return Answer(403, cors, b"")
         may = [
             ("Access-Control-Allow-Methods", ", ".join(sorted(set(methods)))),
-            ("Access-Control-Allow-Headers", "Content-Type, Poort-Receipt"),
+            ("Access-Control-Allow-Headers", "Content-Type, Poort-Receipt, Prefer"),
             ("Access-Control-Max-Age", "86400"),
         ]
         return Answer(204, cors + may, b"")

@@ -11,9 +11,9 @@ from sqlalchemy import String, insert, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import backups, delivery, webhooks
+from consent import backups, delivery, rights, webhooks
 from consent.config import Settings
-from consent.db import Moment, alone, db, writing_on
+from consent.db import Moment, alone, db, leave_no_trace, writing_on
 
 log = logging.getLogger("poort.jobs")
 
@@ -38,6 +38,12 @@ def _tidy(engine: Engine, _: Settings) -> str:
     return f"{webhooks.tidy(engine, _now())} events deleted"
 
 
+def _overwrite(engine: Engine, _: Settings) -> str:
+    ended = rights.tidy()
+    emptied = "emptied" if leave_no_trace(engine) else "in use, left to the next time"
+    return f"{ended} restrictions ended, the write-ahead log {emptied}"
+
+
 class Job(NamedTuple):
     """A job: at least how long after its last time it is due, and the function, which says what it did."""
 
@@ -49,6 +55,7 @@ class Job(NamedTuple):
 JOBS = (
     Job("webhooks", timedelta(0), _deliver),  # tells the owners' own systems
     Job("webhook-log", timedelta(days=1), _tidy),  # keeps the log of webhooks to its days
+    Job("traces", timedelta(hours=1), _overwrite),  # ends restrictions of nobody, and empties SQLite's log (G5)
     Job("backup", timedelta(days=1), backups.daily),  # makes a backup and proves it
     Job("backup-expiry", timedelta(hours=1), backups.tidy),  # deletes old backups, and tombstones that none needs
 )

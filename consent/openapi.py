@@ -23,6 +23,7 @@ from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.hot import ROUTES, Hot
 from consent.outcomes import PAGE, RESULTS, WEBHOOK, OutcomesSchema
 from consent.records import ACTIONS, RECOVERED, SOURCES, ChoicesSchema, ConsentSchema, EventSchema, QuestionSchema
+from consent.rights import KINDS
 from consent.sites import KEY, SiteSchema
 
 # Whose views are public calls; the others are pages for people.
@@ -217,6 +218,38 @@ class HistorySchema(Schema):
     visitor = fields.UUID(required=True)
     records = fields.List(fields.Nested(PastRecordSchema), required=True)
     versions = fields.Dict(keys=fields.String(), values=fields.Nested(VersionSchema), required=True)
+    restricted_at = fields.DateTime(required=True, allow_none=True, metadata={
+        "description": "What was recorded up to then is restricted: kept, and used for nothing."})
+    receipt = fields.String(required=True, allow_none=True, metadata={
+        "description": "The receipt of what this visitor said last; the one that was shown may be older."})
+
+
+class DoneSchema(Schema):
+    """What was done for a visitor: how much of each kind was removed, or changed."""
+
+    done = fields.String(required=True, validate=validate.OneOf(KINDS))
+    at = fields.DateTime(required=True)
+    removed = fields.Dict(keys=fields.String(), values=fields.Integer())
+    changed = fields.Dict(keys=fields.String(), values=fields.Integer())
+
+
+class RequestSchema(Schema):
+    """A request of a visitor, and what was done. It tells nothing of who asked."""
+
+    id = fields.UUID(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    received_at = fields.DateTime(required=True)
+    due_at = fields.DateTime(required=True, metadata={"description": "By law: one calendar month later."})
+    promised_at = fields.DateTime(required=True, allow_none=True, metadata={
+        "description": "By the site's `request_working_days`, Monday to Friday."})
+    done_at = fields.DateTime(required=True, allow_none=True)
+    answer = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+
+
+class RequestsSchema(Schema):
+    """The requests on a site, newest first; the last thousand."""
+
+    requests = fields.List(fields.Nested(RequestSchema), required=True)
 
 
 class StatusSchema(Schema):
@@ -286,6 +319,10 @@ MINE = {
     401: refused("No valid receipt."), 403: refused("The call comes from another site's page."), 404: NO_SITE,
     503: AWAY,
 }
+DONE = {200: Says(
+    "What was done, to who prefers to be told.", {JSON: DoneSchema},
+    {"Preference-Applied": "return=representation."})}
+PREFER = {"Prefer": "`return=representation`, to be told what was done (RFC 7240)."}
 
 CALLS: dict[str, Call] = {
     "GET /banner/{site}.js": Call({
@@ -325,7 +362,16 @@ CALLS: dict[str, Call] = {
         204: Says("The headers; a proxy copies them.", {}, FRONT), 404: NO_SITE, 503: AWAY},
         {}, GPC, security=MAY_HAVE_RECEIPT),
     "GET /v1/sites/{site}/me": Call({200: Says("The records.", {JSON: HistorySchema}), **MINE}, security=RECEIPT),
-    "DELETE /v1/sites/{site}/me": Call({204: Says("Erased."), **MINE}, security=RECEIPT),
+    "DELETE /v1/sites/{site}/me": Call({204: Says("Erased."), **DONE, **MINE}, {}, PREFER, security=RECEIPT),
+    "POST /v1/sites/{site}/me/restriction": Call(
+        {204: Says("Restricted."), **DONE, **MINE}, {}, PREFER, security=RECEIPT),
+    "DELETE /v1/sites/{site}/me/restriction": Call(
+        {204: Says("Lifted."), **DONE, **MINE}, {}, PREFER, security=RECEIPT),
+    "GET /v1/sites/{site}/requests": Call({
+        200: Says("The requests.", {JSON: RequestsSchema}),
+        401: refused("No API key, or one that does not count.", WWW_Authenticate="Bearer."),
+        404: refused("The key's organisation has no such published site."),
+        429: refused("Too many from this address.", Retry_After=WAIT), 503: AWAY}, security=[{"apiKey": []}]),
     "GET /v1/sites/{site}/me/export": Call({
         200: Says("A consent receipt for every record.", {"application/ld+json": None}), **MINE}, security=RECEIPT),
     "POST /v1/sites/{site}/outcomes": Call({
@@ -349,6 +395,10 @@ CALLS: dict[str, Call] = {
     "GET /me/{site}": Call({
         200: Says("The page.", {HTML: None}), 404: Says("There is no published site with this key.", {
             HTML: None, JSON: ErrorSchema}), 503: AWAY}, LANGUAGE),
+    "POST /me/{site}": Call({
+        200: Says("The page.", {HTML: None}), 403: Says("The form stands on another site's page.", {
+            HTML: None, JSON: ErrorSchema}), 404: Says("There is no published site with this key.", {
+            HTML: None, JSON: ErrorSchema}), 413: refused("The body is over 16,384 bytes."), 503: AWAY}, LANGUAGE),
     "GET /.well-known/gpc.json": Call({200: Says("GPC is honoured.", {JSON: SignalSchema})}),
     "GET /healthz": Call({200: Says("It lives.", {JSON: StatusSchema})}),
     "GET /readyz": Call({

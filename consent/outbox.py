@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, delete, insert, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Table, delete, exists, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consent.db import Id, Moment, db, iso, microseconds
@@ -103,6 +103,19 @@ def add(row: dict[str, Any]) -> None:
     db.session.execute(insert(Event.__table__).values(row))
 
 
-def forget(site: str, visitor: uuid.UUID) -> None:
-    """Delete every event of a visitor, told or not. The caller commits."""
-    db.session.execute(delete(Event).where(Event.site == site, Event.visitor == visitor))
+def forget(site: str, visitor: uuid.UUID, table: Table) -> int:
+    """Delete every event of a visitor whose record is gone from `table`, told or not; how many. The caller commits.
+
+    After the records: a decision and its event come in one commit, so the event of an erased record is seen here, and
+    one that came in since keeps its own.
+    """
+    kept = exists().where(table.c.site == Event.site, table.c.id == Event.record)
+    mine = delete(Event).where(Event.site == site, Event.visitor == visitor, ~kept)
+    gone = db.session.execute(mine.execution_options(synchronize_session=False))
+    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result always has it
+
+
+def resume(site: str, visitor: uuid.UUID, now: datetime) -> None:
+    """Tell of a visitor again, at once, and with all the days to try. The caller commits."""
+    mine = update(Event).where(Event.site == site, Event.visitor == visitor, Event.state == WAITING)
+    db.session.execute(mine.values(since=now, due_at=now).execution_options(synchronize_session=False))

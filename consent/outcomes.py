@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
-from sqlalchemy import JSON, Index, String, delete, select
+from sqlalchemy import JSON, Index, String, delete, exists, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consent.db import Id, Moment, db, iso
@@ -109,7 +109,10 @@ def trails(site: str, visitor: uuid.UUID) -> dict[uuid.UUID, list[dict[str, Any]
     return found
 
 
-def erase(site: str, visitor: uuid.UUID) -> None:
-    """Delete what became of a visitor's records. The caller commits."""
+def erase(site: str, visitor: uuid.UUID) -> int:
+    """Delete what became of a visitor's records that are gone; how many reports. The caller commits."""
+    kept = exists().where(Record.site == Outcome.site, Record.id == Outcome.record)
+    mine = delete(Outcome).where(Outcome.site == site, Outcome.visitor == visitor, ~kept)
     with permitted(site, visitor):
-        db.session.execute(delete(Outcome).where(Outcome.site == site, Outcome.visitor == visitor))
+        gone = db.session.execute(mine.execution_options(synchronize_session=False))
+    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result always has it

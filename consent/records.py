@@ -393,11 +393,16 @@ def history(site: str, visitor: uuid.UUID) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def latest(site: str, visitor: uuid.UUID) -> dict[str, Any] | None:
-    """What a visitor of a site said last: an imported decision is as old as it says, so it undoes no newer one."""
+def latest(site: str, visitor: uuid.UUID, after: datetime | None = None) -> dict[str, Any] | None:
+    """What a visitor of a site said last: an imported decision is as old as it says, so it undoes no newer one.
+
+    `after`: what was said until then does not count (G8).
+    """
     table = Record.__table__
     said = func.coalesce(table.c.decided_at, table.c.recorded_at)
     query = select(table).where(table.c.site == site, table.c.visitor == visitor)
+    if after is not None:
+        query = query.where(said > after)
     query = query.order_by(said.desc(), table.c.recorded_at.desc(), table.c.id.desc())
     row = db.session.execute(query.limit(1)).mappings().first()
     return None if row is None else dict(row)
@@ -413,9 +418,27 @@ def permitted(site: str, visitor: uuid.UUID) -> Iterator[None]:
     db.session.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
 
 
-def erase(site: str, visitor: uuid.UUID) -> int:
-    """Delete all records of one visitor of a site; how many there were. The caller commits; the counts stay (G5)."""
+def hold(site: str, visitor: uuid.UUID) -> dict[uuid.UUID, datetime]:
+    """Keep whoever else changes what is kept of this visitor waiting until the caller commits; raises Refused.
+
+    The records that are there, with their times.
+    """
+    query = select(Record.id, Record.recorded_at).where(Record.site == site, Record.visitor == visitor)
+    found = db.session.execute(query.order_by(Record.id).with_for_update()).all()
+    if not found:
+        raise no_receipt()
+    return {row.id: row.recorded_at for row in found}
+
+
+def no_receipt() -> Refused:
+    """The refusal of a caller of whom nothing is kept."""
+    return Refused(401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt.")
+
+
+def erase(site: str, visitor: uuid.UUID) -> list[datetime]:
+    """Delete all records of one visitor of a site; when each was decided. The caller commits; the counts stay (G5)."""
     table = Record.__table__
+    mine = delete(table).where(table.c.site == site, table.c.visitor == visitor)
     with permitted(site, visitor):
-        gone = db.session.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor))
-    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result always has it
+        gone = db.session.execute(mine.returning(table.c.decided_at, table.c.recorded_at)).all()
+    return [row.decided_at or row.recorded_at for row in gone]

@@ -63,6 +63,7 @@ class ControllerSchema(Schema):
     name = plain_text(200, required=True)
     email = fields.Email(required=True)
     policy_url = fields.String(required=True, validate=[validate.Length(1, 500), _web_address])
+    address = plain_text(300)  # for the visitor's receipt (M1)
 
 
 class SiteSchema(Schema):
@@ -101,6 +102,9 @@ class SiteSchema(Schema):
     audience = fields.String(load_default="general", validate=validate.OneOf(("general", "children")))
     google_consent_mode = fields.String(validate=validate.OneOf(("basic", "advanced")))
     google_consent_mode_reason = plain_text(500)
+    request_working_days = fields.Integer(  # what the owner promises; the law's month counts in any case (G6)
+        strict=True, validate=validate.Range(1, 20, error="Must be 1 to 20 working days.")
+    )
     jurisdiction = fields.String(
         load_default="NL",
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from consent.db import db, writing_on
 from consent.endpoints import check_url
 from consent.outbox import DEAD, DELIVERED, WAITING, Event, Webhook
+from consent.rights import holds_back
 from consent.sites import Site
 
 KEPT = timedelta(days=30)  # the log, and what waits for an endpoint that wants no more
@@ -94,6 +95,7 @@ def retry(site: Site, now: datetime) -> int:
 
 
 def tidy(engine: Engine, now: datetime) -> int:
-    """Delete events that are older than the log goes back; how many."""
+    """Delete events that are older than the log goes back; how many. What a restriction holds back is not too old."""
+    waits = (Event.state == WAITING) & holds_back(Event)
     with writing_on(engine) as connection:
-        return int(connection.execute(delete(Event).where(Event.created_at < now - KEPT)).rowcount)
+        return int(connection.execute(delete(Event).where(Event.created_at < now - KEPT, ~waits)).rowcount)

@@ -34,6 +34,8 @@ def browsers(app: Flask) -> dict[str, Browser]:
 
 def expected(rule: str) -> dict[str, int] | None:
     """The status of a GET by who asks; None when everybody gets the same. New routes fall under these by their path."""
+    if rule == "/console/sites/<key>/requests":  # neither a report nor a setting
+        return {"anonymous": 302, "charlie": 404, "bob": 403, "alice": 200}
     if rule.startswith("/console/sites/<key>"):
         return {"anonymous": 302, "charlie": 404, "bob": 200, "alice": 200}
     if rule.startswith("/console"):
@@ -70,13 +72,14 @@ def test_no_form_is_taken_from_another_site(app: Flask) -> None:
     """Threat 6: every unsafe route outside the API wants the form's own token."""
     alice = signed_in(app, "alice")
     for method, path, rule in calls(app):
-        if method in UNSAFE and not rule.startswith("/v1/"):
+        # The visitor's page changes nothing; whose forms it takes is in test_rights.py.
+        if method in UNSAFE and not rule.startswith(("/v1/", "/me/")):
             assert alice.open(path, method=method).status_code == 400, (method, rule)
 
 
 def test_a_stranger_can_not_tell_not_theirs_from_not_there(app: Flask) -> None:
     charlie = signed_in(app, "charlie")
-    for path in ("", "/report", "/report.csv", "/report?from=x"):
+    for path in ("", "/report", "/report.csv", "/report?from=x", "/requests"):
         theirs, nobodys = charlie.get(f"/console/sites/shop{path}"), charlie.get(f"/console/sites/nothing{path}")
         assert theirs.status_code == nobodys.status_code == 404
         assert theirs.text.replace("sites/shop", "") == nobodys.text.replace("sites/nothing", "")
@@ -168,7 +171,7 @@ def test_what_an_owner_writes_is_text_on_every_page(app: Flask, define: Callable
         own = {"id": "own-stats", "name": each[:60], "vendor": each[:60], "country": "NL", "category": "analytics",
                "hosts": ["stats.shop.example"], "cookies": [], "purpose": {"nl": each, "en": each}}
         define(name=each, trackers=[own], controller={**DEFINITION["controller"], "name": each})
-        for path in ("/console/", "/console/sites/shop", "/console/sites/shop/report"):
+        for path in ("/console/", "/console/sites/shop", "/console/sites/shop/report", "/console/sites/shop/requests"):
             page = alice.get(path).text
             assert_nothing_inline(page)
             assert unescape(page).count(each[:60]) >= 1 or each == "&lt;script&gt;", path
@@ -237,7 +240,10 @@ def test_the_sheet_is_the_report_as_csv(app: Flask) -> None:
 
 # What a browser is told ----------------------------------------------------------------------------------------------
 
-PAGES = ("/login", "/console/", "/console/sites/shop", "/console/sites/shop/report", "/console/sites/none", "/none")
+PAGES = (
+    "/login", "/console/", "/console/sites/shop", "/console/sites/shop/report", "/console/sites/shop/requests",
+    "/console/sites/none", "/none",
+)
 
 
 def assert_nothing_inline(page: str) -> None:
@@ -262,7 +268,7 @@ def test_every_page_is_guarded_by_its_headers(app: Flask) -> None:
             assert answer.headers["Referrer-Policy"] == "same-origin"
             assert "Strict-Transport-Security" not in answer.headers
             assert_nothing_inline(answer.text)
-    for path in PAGES[:5]:
+    for path in PAGES[:6]:
         assert "no-store" in alice.get(path).headers["Cache-Control"], path
 
 

@@ -59,7 +59,8 @@ def test_bodies_are_described_by_the_schemas_that_check_them(client: FlaskClient
     assert set(consent["required"]) == {"id", "visitor", "version", "action", "choices", "source", "language"}
     assert consent["properties"]["version"]["minimum"] == 1
     assert consent["properties"]["id"]["format"] == "uuid"
-    assert set(shapes["Site"]["properties"]) == set(DEFINITION) | {"google_consent_mode", "google_consent_mode_reason"}
+    assert set(shapes["Site"]["properties"]) == set(DEFINITION) | {
+        "google_consent_mode", "google_consent_mode_reason", "request_working_days"}
 
 
 @pytest.mark.usefixtures("shop")

@@ -85,6 +85,7 @@ class TestMe:
         assert [receipt["dpv:hasConsentStatus"] for receipt in graph] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
         assert graph[0]["dpv:hasDataController"]["dpv:hasName"] == "Webwinkel B.V."
         assert {process["poort:category"] for process in graph[0]["dpv:hasProcess"]} == {
+            "necessary",
             "functional",
             "analytics",
             "marketing",
@@ -97,7 +98,7 @@ class TestMe:
         graph = show(client, receipt, "/export").get_json(force=True)["@graph"]
         until = (moment + timedelta(days=180)).strftime("%Y-%m-%dT%H:%M:%SZ")
         assert graph[0]["dpv:isIndicatedAtTime"]["@value"] == moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        assert graph[0]["dpv:hasDuration"]["poort:until"] == until
+        assert graph[0]["dpv:hasDuration"]["poort:until"]["@value"] == until
 
     def test_erasing_is_for_good_and_for_this_visitor_alone(
         self, client: FlaskClient, visitor: dict[str, Any], post: Post

@@ -4,13 +4,14 @@ No page of a browser reads this: no answer here allows another origin.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
-from consent import keys, metrics, records
-from consent.answers import JSON, NO_STORE, Answer, error
+from consent import keys, metrics, records, rights
+from consent.answers import JSON, NO_STORE, Answer, Call, dumps, error
 from consent.gate import Presented
 from consent.hot import Hot
 from consent.records import Refused
@@ -30,14 +31,27 @@ def _hot() -> Hot:
 def ask(site: str) -> Response:
     """May one tracker load for this visitor, or all of them, by the latest record; asked with an API key."""
     call = call_of(request.environ)
+    return _with_key(
+        site, call, lambda version: _answer(site, version, records.load(records.QUESTION, _hot().body(call))))
+
+
+@views.get("/v1/sites/<site>/requests")
+def requests(site: str) -> Response:
+    """What visitors asked for by law and what was done, newest first; asked with an API key. It names nobody."""
+    return _with_key(
+        site, call_of(request.environ),
+        lambda _: dumps({"requests": [rights.as_json(found) for found in rights.listed(site)]}))
+
+
+def _with_key(site: str, call: Call, make: Callable[[Published], bytes]) -> Response:
+    """What `make` answers, for a caller whose API key opens the site."""
     _hot().within_limit(call, "")
     key = keys.find(_bearer(call.header("authorization")))
     if key is None:
         return response(_NO_KEY)
     if not keys.opens(key, site):
         raise Refused(404, "unknown_site", "There is no published site with this key.")
-    version = settled(lambda: _hot().published(site))
-    answer = _answer(site, version, records.load(records.QUESTION, _hot().body(call)))
+    answer = make(settled(lambda: _hot().published(site)))
     keys.used(key, datetime.now(UTC).date())
     return response(Answer(200, [JSON, NO_STORE], answer))
 
@@ -64,8 +78,8 @@ def _answer(site: str, version: Published, asked: dict[str, Any]) -> bytes:
 
 
 def _latest(site: str, visitor: Any) -> tuple[Presented, int | None]:
-    """The receipt of the visitor's latest record, and the version that it names."""
-    row = records.latest(site, visitor)
+    """The receipt of the visitor's latest record, and the version that it names. A restricted one is none (G8)."""
+    row = records.latest(site, visitor, after=rights.restricted_at(site, visitor))
     if row is None:
         return None, None
     number: int = row["version"]

@@ -2,11 +2,11 @@
 
 import json
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, abort, current_app, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
 
-from consent import reports, sites, versions
+from consent import reports, rights, sites, versions
 from consent.db import db
 from consent.views import headers, language
 
@@ -44,3 +44,12 @@ def site(key: str) -> ResponseReturnValue:
         snippet=sites.snippet(found, current_app.extensions["poort.settings"].public_url),
         draft=json.dumps(found.draft, indent=2, ensure_ascii=False),
     )
+
+
+@views.get("/sites/<key>/requests")
+def requests(key: str) -> ResponseReturnValue:
+    """What visitors of a site asked for by law, and what was done; for its owner."""
+    found, role = sites.site_for(current_user, key)
+    if role != "owner":
+        abort(403)
+    return render_template("console/requests.html", site=found, requests=rights.listed(found.key))

@@ -5,15 +5,16 @@ The receipt is the key: it comes in the header `Poort-Receipt` or the cookie `po
 
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
 from flask_babel import force_locale, format_date
 
-from consent import banners, erasure, exports, outcomes, records
+from consent import banners, erasure, exports, outcomes, records, rights
 from consent.answers import NO_STORE, Answer, reply
-from consent.db import writing
+from consent.db import db, iso, leave_no_trace, writing
 from consent.hot import Hot
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
@@ -22,6 +23,7 @@ from consent.views.door import call_of
 from consent.views.errors import response
 from consent.views.language import preferred
 from consent.views.lifetimes import lifetime
+from consent.views.protection import csrf
 
 views = Blueprint("visitor", __name__)
 views.add_app_template_filter(lifetime)
@@ -55,12 +57,19 @@ def share(answer: Response) -> Response:
     return answer
 
 
+_METHODS = {
+    "me": ["GET", "DELETE"], "export": ["GET"], "restriction": ["POST", "DELETE"], "outcomes": ["POST"],
+    "receipts": ["POST"],
+}
+
+
 @views.route("/v1/sites/<site>/me", methods=["OPTIONS"])
 @views.route("/v1/sites/<site>/me/export", methods=["OPTIONS"])
+@views.route("/v1/sites/<site>/me/restriction", methods=["OPTIONS"])
 @views.route("/v1/sites/<site>/outcomes", methods=["OPTIONS"])
 def preflight(site: str) -> Response:
     """A browser asks whether a page may call."""
-    methods = ["POST"] if request.path.endswith(("/outcomes", "/receipts")) else ["GET", "DELETE"]
+    methods = _METHODS[request.path.rpartition("/")[2]]
     found = settled(lambda: _hot().preflight(call_of(request.environ), methods))
     # `share` adds who may read; here only how they may ask.
     how = [
@@ -72,7 +81,7 @@ def preflight(site: str) -> Response:
 
 
 def _visitor(site: str) -> tuple[Receipt, list[dict[str, Any]]]:
-    """Who holds the receipt, and their records; raises Refused."""
+    """Who holds the receipt, and their records; raises Refused. The door to everything of a visitor."""
     _published(site)
     if not settled(lambda: _hot().is_own(site, call_of(request.environ))):
         raise Refused(403, "foreign_origin", "A visitor's records are shown on the site's own pages only.")
@@ -80,12 +89,8 @@ def _visitor(site: str) -> tuple[Receipt, list[dict[str, Any]]]:
     receipt = next((found for found in shown if found and found.site == site), None)
     rows = records.history(site, uuid.UUID(receipt.visitor)) if receipt else []
     if receipt is None or not rows:
-        raise _no_receipt()
+        raise records.no_receipt()
     return receipt, rows
-
-
-def _no_receipt() -> Refused:
-    return Refused(401, "no_receipt", "Show the receipt of a choice that is stored here, in the header Poort-Receipt.")
 
 
 def _versions(site: str, rows: list[dict[str, Any]]) -> dict[int, Published]:
@@ -109,7 +114,16 @@ def me(site: str) -> Response:
         for row in rows
     ]
     full = {str(number): _version(version) for number, version in versions.items()}
-    return response(reply(200, {"visitor": receipt.visitor, "records": shown, "versions": full}))
+    at = rights.restricted_at(site, uuid.UUID(receipt.visitor))
+    kept = {"visitor": receipt.visitor, "records": shown, "versions": full, "restricted_at": at and iso(at)}
+    return response(reply(200, {**kept, "receipt": _latest(site, receipt, versions)}))
+
+
+def _latest(site: str, shown: Receipt, versions: dict[int, Published]) -> str | None:
+    """The receipt of what this visitor said last: the browser that asks may hold an older one."""
+    row = records.latest(site, uuid.UUID(shown.visitor))
+    version = versions.get(row["version"]) if row else None
+    return _hot().keyring.issue(records.receipt_of(row, version)) if row and version else None
 
 
 @views.get("/v1/sites/<site>/me/export")
@@ -117,7 +131,9 @@ def export(site: str) -> Response:
     """The same to keep: consent receipts after ISO/IEC TS 27560 in JSON-LD (G4, M1)."""
     receipt, rows = _visitor(site)
     trails = outcomes.trails(site, uuid.UUID(receipt.visitor))
-    answer = reply(200, exports.document(rows, _versions(site, rows), trails))
+    place = current_app.extensions["poort.settings"].public_url
+    found = exports.document(rows, _versions(site, rows), trails, _published(site), place, datetime.now(UTC))
+    answer = reply(200, found)
     headers = [
         ("Content-Type", "application/ld+json"),
         NO_STORE,
@@ -129,11 +145,39 @@ def export(site: str) -> Response:
 @views.delete("/v1/sites/<site>/me")
 def erase(site: str) -> Response:
     """Erase this visitor's records and what became of them (G5); the anonymous counts stay."""
-    receipt, _ = _visitor(site)
     version = _published(site)
+    answer = _do(site, lambda visitor, now: erasure.erase(site, visitor, version.gate, now))
+    leave_no_trace(db.engine)
+    return answer
+
+
+@views.post("/v1/sites/<site>/me/restriction")
+def restrict(site: str) -> Response:
+    """Restrict this visitor's records until it is lifted (G8): they are kept, and used for nothing."""
+    return _do(site, lambda visitor, now: rights.restrict(site, visitor, now))
+
+
+@views.delete("/v1/sites/<site>/me/restriction")
+def lift(site: str) -> Response:
+    """Lift the restriction of this visitor's records."""
+    return _do(site, lambda visitor, now: rights.lift(site, visitor, now))
+
+
+def _do(site: str, act: Callable[[uuid.UUID, datetime], rights.Done]) -> Response:
+    """Do what the holder of the receipt asks, put it on the owner's list, and say what was done to who prefers that."""
+    receipt, _ = _visitor(site)
+    definition, now = _published(site).definition, datetime.now(UTC)
     with writing():
-        erasure.erase(site, uuid.UUID(receipt.visitor), version.gate, datetime.now(UTC))
-    return response(Answer(204, [NO_STORE], b""))
+        done = act(uuid.UUID(receipt.visitor), now)
+        if done.answer["records"]:  # what was so already is nothing to answer for
+            rights.note(site, done, definition, now)
+    if _PREFERRED not in request.headers.get("Prefer", "").replace(" ", "").lower():
+        return response(Answer(204, [NO_STORE], b""))
+    said = {"done": done.kind, "at": iso(now), "removed" if done.kind == rights.ERASURE else "changed": done.answer}
+    return response(reply(200, said, ("Preference-Applied", _PREFERRED)))
+
+
+_PREFERRED = "return=representation"  # RFC 7240
 
 
 @views.post("/v1/sites/<site>/outcomes")
@@ -144,7 +188,7 @@ def report(site: str) -> Response:
     receipt = _receipt(site, str(data["record"]))
     version = _numbered(site, receipt.version)
     if version is None:
-        raise _no_receipt()
+        raise records.no_receipt()
     outcomes.check(data, version)
     with writing():
         outcomes.report(site, receipt, data, datetime.now(UTC))
@@ -156,7 +200,7 @@ def _receipt(site: str, record: str) -> Receipt:
     shown = read_all(_hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
     own = [receipt for receipt in shown if receipt and receipt.site == site]
     if not own:
-        raise _no_receipt()
+        raise records.no_receipt()
     return next((receipt for receipt in own if receipt.record == record), own[0])
 
 
@@ -243,16 +287,36 @@ def declaration(site: str) -> Response:
 @views.get("/me/<site>")
 def page(site: str) -> Response:
     """The visitor's own page; its script shows what the receipt in the address's fragment or in the cookie gives."""
+    return _own_page(site, "")
+
+
+@views.post("/me/<site>")
+def page_with_receipt(site: str) -> Response:
+    """The same for a form of the site's own pages with the field `receipt`: that way it is in no address either."""
+    if not settled(lambda: _hot().is_own(site, call_of(request.environ))):
+        raise Refused(403, "foreign_origin", "A receipt is taken from the site's own pages only.")
+    return _own_page(site, request.form.get("receipt", ""))
+
+
+# It changes nothing, and the site's own pages hold no token of ours.
+csrf.exempt(f"{__name__}.{page_with_receipt.__name__}")
+
+
+def _own_page(site: str, receipt: str) -> Response:
     found = _published(site)
-    return _page("visitor/me.html", found, _language(found))
+    answer = _page("visitor/me.html", found, _language(found), receipt=receipt, origins=found.definition["origins"])
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
-def _page(template: str, version: Published, language: str) -> Response:
+def _page(template: str, version: Published, language: str, **more: Any) -> Response:
     """A page about a version, in a language that the site has."""
     with force_locale(language):
         return Response(
             render_template(
                 template,
+                **more,
                 shown=banners.config(version, language),
                 language=language,
                 languages=version.definition["languages"],

@@ -6,8 +6,8 @@ A migration that has landed is never edited: so nothing here is imported from th
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0003_backups"
+down_revision = "0003_rights"
 
 MOMENT = sa.BigInteger()  # microseconds since 1970, UTC
 

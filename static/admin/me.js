@@ -1,77 +1,238 @@
-/* The visitor's own page: shows, downloads and erases what the receipt stands for. The receipt comes from the
-   fragment of the address (which no server ever sees) or from the cookie `poort`, and leaves in a header only. */
-(() => {
-  "use strict";
-  const root = document.getElementById("me");
-  const api = root.dataset.api;
-  const part = (name) => document.getElementById(`me-${name}`);
-  const words = part("words").content;
-  const word = (name) => words.querySelector(`[data-word="${CSS.escape(name)}"]`)?.textContent ?? name;
-  const fragment = decodeURIComponent(location.hash.slice(1));
-  if (fragment) history.replaceState(null, "", location.pathname + location.search);
+/* The visitor's own page: shows, changes, restricts, downloads and erases what the receipt stands for. The receipt
+   comes in the fragment of the address (which no server ever sees), in a form, by hand, or in the cookie `poort`; it
+   leaves in a header, and in the fragment of the link back. */
+import { item } from "./me-records.js";
+import { fill, moment, part, root, word } from "./me-words.js";
 
-  const call = (path, method) => fetch(api + path, {
-    method, cache: "no-store", headers: fragment ? { "Poort-Receipt": fragment } : {},
+const { site, api, version, origins, cookieDomain } = root.dataset;
+const form = part("change");
+const back = origins.split(" ").find((origin) => document.referrer.startsWith(`${origin}/`)) ?? origins.split(" ")[0];
+
+let token = received();
+let latest; // what the visitor said last
+let known = {}; // what the server answered last
+let pending; // a decision that was not answered yet, so that it is recorded once
+
+/** The receipt that this page was given. It is out of the address before anything else; a reload still has it. */
+function received() {
+  const given = location.hash.match(/^#receipt=([\w.-]*)$/)?.[1];
+  const found = given || root.dataset.receipt || history.state?.receipt || "";
+  if (given !== undefined || found) hold(found);
+  return found;
+}
+
+function hold(receipt) {
+  history.replaceState(receipt ? { receipt } : null, "", location.pathname + location.search);
+}
+
+function read(receipt) {
+  try {
+    return JSON.parse(atob(receipt.split(".")[0].replace(/-/g, "+").replace(/_/g, "/")));
+  } catch {
+    return {};
+  }
+}
+
+class Failed extends Error {}
+
+async function call(path, method = "GET", more = {}, body = undefined) {
+  const headers = { ...(token && { "Poort-Receipt": token }), ...(body && { "Content-Type": "application/json" }), ...more };
+  const answer = await fetch(api + path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+  if (!answer.ok && answer.status !== 401) throw new Failed(String(answer.status));
+  return answer;
+}
+
+const told = (path, method) => call(path, method, { Prefer: "return=representation" });
+
+const PARTS = ["none", "erased", "shown"];
+const show = (name) => PARTS.forEach((each) => { part(each).hidden = each !== name; });
+
+// -- what is there ----------------------------------------------------------------------------------------------------
+
+async function load() {
+  const answer = await call("/me");
+  if (answer.status === 401) return show("none");
+  known = await answer.json();
+  const came = read(token).r;
+  token = known.receipt ?? token;
+  latest = known.records.find(({ id }) => id === read(token).r) ?? known.records.at(-1);
+  hold(token);
+  draw((await (await call("/gate")).json()).trackers);
+  show("shown");
+  if (came && came !== latest.id) say("older", !keep(token));
+}
+
+function draw(gate) {
+  const until = known.restricted_at;
+  part("rows").replaceChildren(...known.records.map((record) => item(record, known.versions[record.version], until)));
+  form.querySelectorAll("[data-tracker]").forEach((row) => judge(row, gate[row.dataset.tracker]));
+  form.querySelectorAll("[data-asked]").forEach(set);
+  part("restricted").hidden = !until;
+  part("restricted").dataset.text ??= part("restricted").textContent;
+  part("restricted").textContent = fill(part("restricted").dataset.text, { when: until && moment(until) });
+  part("lift").hidden = !until;
+  part("restrict").hidden = until && known.records.every(({ recorded_at }) => recorded_at <= until);
+}
+
+function judge(row, { allow, reason } = { allow: false, reason: "unknown_tracker" }) {
+  row.querySelector("[data-may]").textContent = word(allow ? "may" : "may-not");
+  row.querySelector("[data-why]").textContent = word(`why-${reason}`);
+  row.classList.toggle("allowed", allow);
+}
+
+const ownSwitch = (box) => box.querySelector("legend input");
+const rows = (box) => [...box.querySelectorAll("[data-tracker]")].filter((row) => row.querySelector("input"));
+
+/** The switches as the visitor left them. */
+function set(box) {
+  const granted = latest.choices[box.dataset.category];
+  ownSwitch(box).checked = granted;
+  rows(box).forEach((row) => {
+    row.querySelector("input").checked = latest.trackers[row.dataset.tracker] ?? granted;
   });
+}
 
-  const show = (name) => ["none", "fault", "erased", "shown"].forEach((each) => { part(each).hidden = each !== name; });
+// -- a change ---------------------------------------------------------------------------------------------------------
 
-  const cell = (text, tag = "td") => Object.assign(document.createElement(tag), { textContent: text });
+// Version 4, from 122 random bits (G2); crypto.randomUUID is not there on plain http.
+const uuid = () => "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replace(/[x8]/g, (place) => {
+  const [byte] = crypto.getRandomValues(new Uint8Array(1));
+  return (place === "8" ? 8 + (byte % 4) : byte % 16).toString(16);
+});
 
-  function allowed(record) {
-    const granted = Object.keys(record.choices).filter((category) => record.choices[category]).map(word);
-    const single = (choice) => Object.keys(record.trackers)
-      .filter((id) => record.trackers[id] === choice).map((id) => word(`tracker-${id}`));
-    const text = [...granted, ...single(true)].join(", ") || word("nothing");
-    return single(false).length ? `${text}, ${word("except")} ${single(false).join(", ")}` : text;
+/** What the switches say: what is stored is what is shown (C5). */
+function wished() {
+  const boxes = [...form.querySelectorAll("[data-asked]")];
+  const on = boxes.filter((box) => ownSwitch(box).checked).map((box) => box.dataset.category);
+  const single = boxes.flatMap((box) => rows(box)
+    .filter((row) => row.querySelector("input").checked !== ownSwitch(box).checked)
+    .map((row) => [row.dataset.tracker, row.querySelector("input").checked]));
+  return { on, all: on.length === boxes.length, trackers: Object.fromEntries(single) };
+}
+
+const grants = ({ choices, trackers }) => [...Object.values(choices), ...Object.values(trackers)].includes(true);
+
+function decision({ on, all, trackers }) {
+  const some = Object.keys(trackers).length || (on.length && !all);
+  const nothing = grants(latest) ? "withdraw" : "necessary_only";
+  const action = some ? "custom" : all && on.length ? "accept_all" : nothing;
+  const granted = (category) => action === "accept_all" || on.includes(category);
+  const choices = Object.fromEntries(["functional", "analytics", "marketing"].map((name) => [name, granted(name)]));
+  return {
+    visitor: known.visitor, version: Number(version), action, choices, trackers, source: "settings",
+    language: document.documentElement.lang, gpc: navigator.globalPrivacyControl === true, page_group: null,
+  };
+}
+
+async function decide(wish) {
+  const said = decision(wish);
+  const key = JSON.stringify(said);
+  if (pending?.key !== key) pending = { key, id: uuid() };
+  const { receipt } = await (await call("/consents", "POST", {}, { id: pending.id, ...said })).json();
+  pending = undefined;
+  token = receipt;
+  await load();
+  say("saved", !keep(token));
+}
+
+// -- the cookie of the site -------------------------------------------------------------------------------------------
+
+const cookies = () => document.cookie.split("; ").filter((pair) => pair.startsWith("poort=")).map((pair) => pair.slice(6));
+
+/** Puts the receipt in the cookie of the site where this page shares it; else false. Another visitor's stays. */
+function keep(receipt, seconds = read(receipt).e - Date.now() / 1e3) {
+  if (!cookies().length || cookies().some((held) => read(held).p !== known.visitor)) return false;
+  const within = cookieDomain && `.${location.hostname}`.endsWith(`.${cookieDomain}`);
+  const rest = `;Path=/;SameSite=Lax${location.protocol === "https:" ? ";Secure" : ""}`;
+  document.cookie = `poort=;Max-Age=0${rest}`;
+  document.cookie = `poort=${receipt};Max-Age=${Math.round(seconds)}${within ? `;Domain=${cookieDomain}` : ""}${rest}`;
+  return seconds > 0 ? cookies().join() === receipt : !cookies().length;
+}
+
+/** Says what was done, and where the site's own cookie still has to follow, gives the link that does it. */
+function say(name, elsewhere = false) {
+  const done = part("done");
+  done.querySelectorAll("[data-said]").forEach((each) => { each.hidden = each.dataset.said !== name; });
+  follow(done, elsewhere, `${back}/#poort=${token}`);
+  done.hidden = false;
+  done.focus();
+}
+
+function follow(where, elsewhere, href) {
+  where.querySelector("[data-elsewhere]").hidden = !elsewhere;
+  where.querySelector("[data-back]").href = elsewhere ? href : `${back}/`;
+}
+
+// -- rights -----------------------------------------------------------------------------------------------------------
+
+async function download() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await (await call("/me/export")).blob());
+  link.download = `consent-${site}.jsonld`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+async function restrict(method, name) {
+  await told("/me/restriction", method);
+  await load();
+  say(name);
+}
+
+async function erase() {
+  const { removed } = await (await told("/me", "DELETE")).json();
+  const text = part("erased").querySelector("p");
+  text.textContent = fill(text.textContent, removed ?? {});
+  follow(part("erased"), !keep("", 0), `${back}/#poort=erased`);
+  hold("");
+  token = "";
+  show("erased");
+  part("erased").focus();
+}
+
+// -- what the visitor does --------------------------------------------------------------------------------------------
+
+const failing = (work) => async (event) => {
+  event?.preventDefault();
+  part("fault").hidden = true;
+  try {
+    await work();
+  } catch {
+    part("fault").hidden = false;
+    part("fault").focus();
   }
+};
 
-  const results = (names) => names.map(word).join(", ");
+const onClick = (name, work) => part(name)?.addEventListener("click", failing(work));
 
-  /** What the page reported tracker by tracker; the site's own systems are told of all of them at once. */
-  function trail({ source, trackers }) {
-    if (source === "webhook") return [`${word("webhook")}: ${results([...new Set(Object.values(trackers).flat())])}`];
-    return Object.entries(trackers).map(([id, done]) => `${word(`tracker-${id}`)}: ${results(done)}`);
-  }
+onClick("withdraw", () => decide({ on: [], all: false, trackers: {} }));
+onClick("download", download);
+onClick("print", () => print());
+onClick("restrict", () => restrict("POST", "restricted"));
+onClick("lift", () => restrict("DELETE", "lifted"));
+onClick("erase", () => part("ask").showModal());
+part("ask").addEventListener("close", () => part("ask").returnValue === "erase" && failing(erase)());
+form.addEventListener("submit", failing(() => decide(wished())));
+form.addEventListener("change", ({ target }) => {
+  const box = target.closest("fieldset"); // a category's switch takes its trackers along
+  if (target === ownSwitch(box)) rows(box).forEach((row) => { row.querySelector("input").checked = target.checked; });
+});
+part("paste").addEventListener("submit", failing(() => {
+  token = part("receipt").value.trim().replace(/^poort=/, "");
+  return load();
+}));
+// The other language needs the receipt too.
+document.querySelectorAll(".languages a").forEach((link) => link.addEventListener("click", () => {
+  link.hash = token && `receipt=${token}`;
+}));
 
-  const steps = (record) => record.trail.flatMap(trail).join("; ");
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...part("rows").querySelectorAll("details:not([open])")];
+  closed.forEach((each) => { each.open = true; });
+});
+addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));
 
-  function row(record) {
-    const line = document.createElement("tr");
-    const moment = new Date(record.recorded_at).toLocaleString(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
-    line.append(cell(moment, "th"), cell(word(record.action)), cell(allowed(record)), cell(steps(record)), cell(record.version), cell(record.id));
-    line.firstChild.scope = "row";
-    return line;
-  }
+addEventListener("hashchange", () => location.hash.startsWith("#receipt=") && location.reload());
 
-  async function load() {
-    const answer = await call("", "GET");
-    if (answer.status === 401) return show("none");
-    if (!answer.ok) throw new Error(String(answer.status));
-    const { records } = await answer.json();
-    part("rows").replaceChildren(...records.map(row));
-    return show("shown");
-  }
-
-  async function download() {
-    const answer = await call("/export", "GET");
-    if (!answer.ok) throw new Error(String(answer.status));
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
-    link.download = `consent-${root.dataset.site}.jsonld`;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  }
-
-  async function erase() {
-    if (!confirm(part("erase").dataset.ask)) return;
-    const answer = await call("", "DELETE");
-    if (!answer.ok) throw new Error(String(answer.status));
-    show("erased");
-  }
-
-  const failing = (work) => () => work().catch(() => show("fault"));
-  part("download").addEventListener("click", failing(download));
-  part("erase").addEventListener("click", failing(erase));
-  failing(load)();
-})();
+failing(load)();
