@@ -313,7 +313,7 @@ class SiteTrackerSchema(Schema):
     role = shapes.one_of(ROLES)
     category = shapes.one_of(CATEGORIES)
     exempt = shapes.flag()
-    reason = plain_text(500)
+    reason = shapes.Said(500)
     session_replay = shapes.flag()
     transfer = shapes.flag()
     agreement = shapes.flag()

@@ -158,11 +158,10 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     record.info.update(file=file, inode=_inode(file))
     connection.isolation_level = None  # we say BEGIN ourselves, below
     # FULL: NORMAL may lose acknowledged commits when the power fails (8 syncs for 200 commits against 209).
-    # What is deleted is gone from the file, and so from a backup of it: it is overwritten with zeros (G5).
     # The last two: with millions of records each row touches pages of its own. A log that is much longer makes who
-    # comes at its end wait much longer.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON",
-                   f"busy_timeout={BUSY_MS}", "cache_size=-65536", "wal_autocheckpoint=2000"):
+    # comes at its end wait much longer. What is deleted is overwritten (G5).
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}",
+                   "cache_size=-65536", "wal_autocheckpoint=2000", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").fetchone()
 
 

@@ -41,7 +41,7 @@ def declaration(version: "Published", language: str) -> dict[str, Any]:
     shown = banners.config(version, language)
     data = {name: shown[name] for name in _DATA if name in shown}
     frozen = {row["id"]: row for row in version.snapshot["trackers"]}
-    data["trackers"] = [{**row, **_said(frozen[row["id"]])} for row in shown["trackers"]]
+    data["trackers"] = [{**row, **_said(frozen[row["id"]], language)} for row in shown["trackers"]]
     data["asks"] = shown["ask"]
     data["ended"] = version.previous
     if policy := _policy(version.definition, language):
@@ -50,9 +50,13 @@ def declaration(version: "Published", language: str) -> dict[str, Any]:
     return data
 
 
-def _said(row: Row) -> dict[str, Any]:
-    """What the owner said of a tracker beside the catalogue; only what was said."""
-    return {name: row[name] for name in ("reason", "agreement") if row.get(name) is not None}
+def _said(row: Row, language: str) -> dict[str, Any]:
+    """What the owner said of a tracker: whether there is an agreement, and why it needs no consent."""
+    found = {"agreement": row["agreement"]} if row.get("agreement") is not None else {}
+    reason = row.get("reason") if _consent(row) != "consent_needed" else None
+    if reason:
+        found["reason"] = reason if isinstance(reason, str) else reason[language]
+    return found
 
 
 def _policy(definition: Row, language: str) -> dict[str, Any] | None:
@@ -151,9 +155,8 @@ def _facts(row: Row, data: dict[str, Any], version: "Published", said: Words) ->
         _fact(said["role"], _role(row, data["controller"]["name"], said)),
         _fact(said["consent"], said[_consent(row)]),
     ]
-    if _consent(row) != "consent_needed" and "reason" in row:
-        # The owner writes it once, in the site's own language.
-        found.append(_fact(said["reason"], row["reason"], lang=version.definition["default_language"]))
+    if "reason" in row:
+        found.append(_fact(said["reason"], row["reason"], **_spoken(row["id"], version)))
     if "agreement" in row:
         found.append(_fact(said["agreement"], said["agreement_yes" if row["agreement"] else "agreement_no"]))
     found.append(_fact(said["transfer"], said["transfer_yes" if row["transfer"] else "transfer_no"]))
@@ -171,6 +174,12 @@ def _fact(name: str, text: str, **more: str) -> dict[str, str]:
 def _role(row: Row, controller: str, said: Words) -> str:
     role = "self" if row["vendor"] == controller else row["role"]
     return _filled(said[f"role_{role}"], controller=controller)
+
+
+def _spoken(tracker: str, version: "Published") -> dict[str, str]:
+    """The language of a reason that was written once: the site's own."""
+    (once,) = [isinstance(row["reason"], str) for row in version.snapshot["trackers"] if row["id"] == tracker]
+    return {"lang": version.definition["default_language"]} if once else {}
 
 
 def _consent(row: Row) -> str:

@@ -14,18 +14,34 @@ from threading import Event as Signal
 from typing import NamedTuple
 
 from flask import current_app
+from sqlalchemy import func, select
 from sqlalchemy.engine import Engine
 
-from consent import backups, contracts, delivery, expiry, idle, mailing, mails, retention, rights, runs, webhooks
+from consent import (
+    backups,
+    contracts,
+    delivery,
+    expiry,
+    idle,
+    mailing,
+    mails,
+    metrics,
+    retention,
+    rights,
+    runs,
+    webhooks,
+)
 from consent.batches import Go, More
 from consent.config import Settings
 from consent.db import alone, db, leave_no_trace
 from consent.logs import configuration, described
 from consent.reports import mark
+from consent.versions import Version
 
 log = logging.getLogger("poort.jobs")
 
 PAUSE = 1.0  # seconds between two looks of a runner that keeps running
+UNNOTICED = timedelta(days=2)  # without a runner, before owners are told
 LONGEST_PAUSE = 60.0  # when the database can not be asked what is due
 
 
@@ -172,19 +188,24 @@ class Runner:
             runs.succeed(self._engine, run, job.name, job.every, now(), more)
         except Exception as error:
             return self._failed(job, run, error, now())
-        self._unwritten.pop(job.name, None)
+        self._written(job)
         return Result(job.name, said, more=more)
+
+    def _written(self, job: Job) -> None:
+        if self._unwritten.pop(job.name, None) is not None:
+            metrics.JOB_UNWRITTEN.labels(job.name).set(0)
 
     def _failed(self, job: Job, run: runs.Run | None, error: Exception, now: datetime) -> Result:
         log.error("A job failed", exc_info=error, extra={"job": job.name})
         try:
             again = runs.fail(self._engine, run, job.name, error, now)
-            self._unwritten.pop(job.name, None)
+            self._written(job)
         except Exception:  # the disk is full, or the database is away: kept in mind until it can be written down
             before = self._unwritten.get(job.name)
             attempts = before.attempts + 1 if before else 1
             again = now + runs.backoff(attempts)
             self._unwritten[job.name] = Unwritten(error, before.since if before else now, attempts, again)
+            metrics.JOB_UNWRITTEN.labels(job.name).set(1)
         said = f"failed: {described(error)}; again from {again:%Y-%m-%d %H:%M:%S} UTC"
         return Result(job.name, said, failed=True)
 
@@ -197,7 +218,7 @@ class Runner:
             runs.fail(self._engine, runs.known(self._engine).get(job.name), job.name, kept.error, kept.since)
         except Exception:
             return now < kept.again
-        del self._unwritten[job.name]
+        self._written(job)
         return False
 
 
@@ -266,6 +287,15 @@ def standings(engine: Engine) -> list[Standing]:
     found, now = runs.known(engine), _now()
     every = [(job, found.get(job.name)) for job in JOBS]
     return [Standing(job, run, run is not None and runs.is_overdue(run, now)) for job, run in every]
+
+
+def undone_since(engine: Engine) -> datetime | None:
+    """When the first version was published, if no job has been done in the days since: nobody seems to run them."""
+    with engine.connect() as connection:
+        first: datetime | None = connection.scalar(select(func.min(Version.published_at)))
+    if first is None or _now() - first < UNNOTICED or runs.known(engine):
+        return None
+    return first
 
 
 def samples(engine: Engine) -> runs.Samples:

@@ -4,8 +4,12 @@ So no mail is lost, and nobody waits for a mail server.
 """
 
 import uuid
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from sqlalchemy import Index, String, Text, delete, func, select, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, mapped_column
@@ -63,6 +67,21 @@ def forget_answers(engine: Engine, before: datetime) -> int:
     old = update(Mail).where(Mail.ended_at < before, Mail.answer != "")
     with writing_on(engine) as connection:
         return int(connection.execute(old.values(answer="")).rowcount)
+
+
+class Samples(Collector):
+    """What Prometheus is told of the mails, the same whichever process is asked."""
+
+    def __init__(self, found: Mapping[str, int]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus_client."""
+        mails = GaugeMetricFamily(
+            "poort_mails", "Mails to owners by state: waiting, sent, dead (given up).", labels=["state"])
+        for state, number in self._found.items():
+            mails.add_metric([state], float(number))
+        yield mails
 
 
 def tidy(engine: Engine, now: datetime) -> int:

@@ -24,6 +24,9 @@ FAILED = Counter("poort_commits_failed", "Commits that failed; who waited for th
 QUEUE = Gauge(
     "poort_queue_length", "Decisions and events that wait for the disk.",
     multiprocess_mode="livesum", registry=_registry)
+JOB_UNWRITTEN = Gauge(
+    "poort_job_unwritten", "1 while the job fails and even that can not be written into the database; POORT_JOBS=on.",
+    ("job",), multiprocess_mode="livesum", registry=_registry)
 DECISIONS = Counter("poort_gate_decisions", "Answers about single trackers.", ("reason",), registry=_registry)
 CONSENT_SECONDS = Histogram(
     "poort_consent_seconds", "From the request of a decision to its durable answer.", registry=_registry,

@@ -169,7 +169,7 @@ class ShownSchema(Schema):
 class DeclaredTrackerSchema(ShownTrackerSchema):
     """A tracker in the declaration."""
 
-    reason = fields.String(metadata={"description": "Why it needs no consent, or another category; where it was said."})
+    reason = fields.String(metadata={"description": "Why it needs no consent; where it was said."})
     agreement = fields.Boolean(metadata={"description": "Is there a processing agreement? Where it was said."})
 
 

@@ -25,7 +25,6 @@ from consent.versions import Version
 # Thirteen months, the longest life that a consent can have: whoever was asked last before a change can still be shown
 # it a year later, when the accounts of that year are closed. Longer needs a reason of the owner's own.
 CLAIM_DAYS = 395
-WAITS = timedelta(days=30)  # for `expire` to count a consent before its record goes; then the deletion comes first
 
 
 class Due(NamedTuple):
@@ -64,7 +63,7 @@ def _due(engine: Engine, site: str, now: datetime) -> Iterator[Due]:
     ended = now - _claim(engine, site)
     rows = terms.of(engine, site)
     for (days, counted), alike in terms.grouped(rows, lambda row: (row.consent_days, row.counted_until)).items():
-        until = min(ended, max(counted, ended - WAITS)) - timedelta(days=days)
+        until = min(ended, counted) - timedelta(days=days)  # a consent is counted before its record goes
         yield Due(site, tuple(row.version for row in alike), True, until)
     for days, alike in terms.grouped(rows, lambda row: row.refusal_days).items():
         yield Due(site, tuple(row.version for row in alike), False, ended - timedelta(days=days))

@@ -17,16 +17,18 @@ from flask import current_app
 from sqlalchemy import Table, delete, func, insert, inspect, select
 from sqlalchemy.engine import Connection
 
-from consent import outbox, tombstones, versions
+from consent import outbox, rights, tombstones, versions
 from consent.db import db, insert_new, microseconds
 from consent.records import Record, RemovalPermit
 from consent.restorations import Restoration
+from consent.rights import Request, Restriction
 from consent.sealed import Header
 from consent.sites import Site
 from consent.tombstones import Damaged, Mark, Tombstone
 
 OF_NO_VISITOR: Final = frozenset({"alembic_version", "job"})  # tables whose rows are no data
-TAKEN_OVER: Final = ("restriction", "request")  # what the replaced database knows better, all of it
+RESTRICTIONS: Final = Restriction.__table__.name
+REQUESTS: Final = Request.__table__.name
 WHEN: Final = ("recorded_at", "created_at", "received_at", "at")
 
 
@@ -83,7 +85,7 @@ def keep(connection: Connection) -> Kept:
     there = set(inspect(connection).get_table_names())
     known = [table for name, table in db.metadata.tables.items() if name in there and name not in OF_NO_VISITOR]
     has_data = any(connection.execute(select(1).select_from(table).limit(1)).first() for table in known)
-    names = (Tombstone.__table__.name, Restoration.__table__.name, *TAKEN_OVER)
+    names = (Tombstone.__table__.name, Restoration.__table__.name, RESTRICTIONS, REQUESTS)
     return Kept(True, has_data, {table.name: _rows(connection, table) for table in known if table.name in names})
 
 
@@ -113,12 +115,15 @@ def revive(connection: Connection, work: Work, kept: Kept | None) -> Done:
 
 
 def _take_over(connection: Connection, kept: Kept) -> None:
-    for name, rows in kept.rows.items():
-        table = db.metadata.tables[name]
-        if name in TAKEN_OVER:
-            connection.execute(delete(table))
-        if rows and name != Tombstone.__table__.name:
-            insert_new(connection, table, rows)
+    """What the replaced database knew of requests and restrictions is the latest that is known of them."""
+    for name in (Restoration.__table__.name, REQUESTS):
+        if kept.rows.get(name):
+            table = db.metadata.tables[name]
+            if name == REQUESTS:
+                connection.execute(delete(table))
+            insert_new(connection, table, kept.rows[name])
+    if RESTRICTIONS in kept.rows:
+        rights.carry_over(connection, kept.rows[RESTRICTIONS])
 
 
 def _marks(work: Work, kept: Kept) -> Iterator[Mark]:
@@ -200,6 +205,9 @@ def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) 
     permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
     connection.execute(insert(permits).values(permit))
     for table in of_visitors():
+        if table.name == RESTRICTIONS:  # with what it took off the counts
+            rights.release_on(connection, site, visitor)
+            continue
         connection.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor, _when(table) <= at))
     connection.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
 

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import JSON, ColumnElement, Index, String, delete, exists, insert, select
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consent import counts, outbox, records
@@ -132,6 +133,39 @@ def _written(found: Counter[Tally]) -> list[list[Any]]:
 
 def _read(site: str, tallies: Sequence[Sequence[Any]]) -> Counter[Tally]:
     return Counter({Tally(site, date.fromisoformat(day), *rest): n for day, *rest, n in tallies})
+
+
+# After a backup was put back ------------------------------------------------------------------------------------------
+
+def carry_over(connection: Connection, known: Sequence[Mapping[str, Any]]) -> None:
+    """Make the restrictions of the restored tables those that are known to have been there last."""
+    table = Restriction.__table__
+    there = {(row.site, row.visitor): row.at for row in connection.execute(select(table))}
+    wanted = {(row["site"], row["visitor"]): row["at"] for row in known}
+    for key in there.keys() - wanted.keys():
+        release_on(connection, *key)
+    for key, at in wanted.items():
+        if there.get(key) != at:
+            release_on(connection, *key)
+            _restrict_on(connection, *key, at)
+
+
+def _restrict_on(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) -> None:
+    """By the records that are there: what was counted of others is lost with them."""
+    rows = records.Record.__table__
+    mine = select(rows).where(rows.c.site == site, rows.c.visitor == visitor, rows.c.recorded_at <= at)
+    found = Counter(tally for row in connection.execute(mine).mappings() for tally in counts.of_record(dict(row)))
+    counts.add(connection, Counter({tally: -n for tally, n in found.items()}))
+    row = {"site": site, "visitor": visitor, "at": at, "tallies": _written(found)}
+    connection.execute(insert(Restriction.__table__).values(row))
+
+
+def release_on(connection: Connection, site: str, visitor: uuid.UUID) -> None:
+    """As `release`, on this connection."""
+    table = Restriction.__table__
+    mine = delete(table).where(table.c.site == site, table.c.visitor == visitor).returning(table.c.tallies)
+    for tallies in connection.scalars(mine).all():
+        counts.add(connection, _read(site, tallies))
 
 
 # The owner's list -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-AGAIN = 5.0  # seconds between two starts: one that can not live is not started all the time
+AGAIN = 2.0  # seconds between two starts: one that can not live is not started all the time
 LOOK = 0.5  # seconds between two looks for the master
 GRACE = 10.0  # seconds to end what it does; cut off, it loses nothing
 
@@ -30,8 +30,16 @@ class Beside:
         """Start it when it does not run."""
         ended = self._process is None or self._process.poll() is not None
         if ended and time.monotonic() - self._started >= AGAIN:
+            self._uncount()
             self._started = time.monotonic()
             self._process = _start()
+
+    def _uncount(self) -> None:
+        """What the last one had failing no longer counts; its successor looks for itself."""
+        if self._process is not None:
+            from prometheus_client.multiprocess import mark_process_dead
+
+            mark_process_dead(self._process.pid)  # type: ignore[no-untyped-call]  # as in gunicorn.conf.py
 
     def renew(self) -> None:
         """It ends after what it does now; the next look starts it with new code."""
@@ -51,10 +59,8 @@ class Beside:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    # What it counts for Prometheus it writes into the database.
-    env = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     command = [sys.executable, "-m", "consent.scheduler", str(os.getpid())]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL)  # noqa: S603  # our own module
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)  # noqa: S603  # our own module
 
 
 def keep(server: Any) -> None:

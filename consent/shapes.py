@@ -100,6 +100,17 @@ def purpose(longest: int, **kwargs: Any) -> fields.Nested:
     return fields.Nested(Schema.from_dict(sentences, name=f"Purpose{longest}Schema"), **kwargs)
 
 
+class Said(fields.Field[Any]):
+    """A sentence: once, in the site's own language, or in each language."""
+
+    def __init__(self, longest: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._once, self._each = plain_text(longest), purpose(longest)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return (self._each if isinstance(value, dict) else self._once).deserialize(value, attr, data)
+
+
 def _name_pattern(value: str) -> None:
     stem = value.removesuffix("*")
     if "*" in stem:

@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
+from typing import Any
 
 from flask import Flask
 from flask_mailman import EmailMessage, Mail
@@ -26,14 +27,37 @@ DEADLINE = 30.0  # seconds for a mail, from the connection to its end: a server 
 class Conversation(smtplib.SMTP):
     """One that ends after DEADLINE, and trusts no certificate that it can not check."""
 
+    def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        """Called by smtplib, which leaves open what it could not connect whole."""
+        try:
+            return super().connect(*args, **kwargs)
+        except BaseException:
+            self.close()
+            raise
+
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """Called by smtplib. The copy of the socket ends it at any time, whatever TLS wraps the first in."""
         line: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # not in the stubs
+        self._late = threading.Event()
         self._spare = line.dup()
-        self._timer = threading.Timer(DEADLINE, _end, (self._spare,))
+        self._timer = threading.Timer(DEADLINE, _end, (self._spare, self._late))
         self._timer.daemon = True
         self._timer.start()
         return line
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Called by smtplib, which takes what came before the end for an answer, and time that ran out for a break."""
+        try:
+            found = super().getreply()
+        except smtplib.SMTPServerDisconnected as error:
+            if isinstance(error.__context__, TimeoutError):
+                raise TimeoutError from error
+            raise
+        finally:
+            if self._late.is_set():
+                self.close()
+                raise TimeoutError
+        return found
 
     def starttls(self, *, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:  # type: ignore[override]  # as it is called
         """Called by Flask-Mailman without a context, by which smtplib would check nothing."""
@@ -52,7 +76,8 @@ class EncryptedConversation(smtplib.SMTP_SSL, Conversation):
     """The same with TLS from the first byte."""
 
 
-def _end(line: socket.socket) -> None:
+def _end(line: socket.socket, late: threading.Event) -> None:
+    late.set()
     with suppress(OSError):
         line.shutdown(socket.SHUT_RDWR)
 

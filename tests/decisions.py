@@ -30,13 +30,14 @@ def decision(site: str, recorded_at: datetime, action: str = "accept_all", **cha
 
 
 def many(site: str, first: datetime, days: int, number: int, seed: int = 7) -> list[Row]:
-    """Decisions spread over some days, of visitors who come back now and then; every tenth is imported."""
+    """Decisions spread over some days, of visitors who come back now and then; every tenth is imported,
+    as long as it would still count here."""
     chance = random.Random(seed)
     visitors = [uuid.UUID(int=chance.getrandbits(128), version=4) for _ in range(max(1, number // 3))]
     rows = []
     for _ in range(number):
         at = first + timedelta(seconds=chance.randrange(days * 86_400))
-        imported = {"source": "import", "decided_at": at - timedelta(days=chance.randrange(1, 80))}
+        imported = {"source": "import", "decided_at": at - timedelta(days=chance.randrange(1, 25))}
         rows.append(decision(
             site, at, chance.choice(("accept_all", "custom", "necessary_only", "withdraw")),
             visitor=chance.choice(visitors), bot=chance.random() < 0.1, **(imported if chance.random() < 0.1 else {})))

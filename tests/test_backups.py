@@ -24,6 +24,7 @@ from consent import backups, dumps, sealed, tombstones
 from consent.config import ConfigError, load
 from consent.db import db
 from consent.receipts import Keyring
+from consent.rights import Request, Restriction
 from consent.tombstones import Tombstone
 from tests import servers
 from tests.conftest import KEY, close, forget
@@ -324,7 +325,10 @@ def test_whatever_is_wrong_with_a_file_is_one_clear_line(poort: Poort) -> None:
 
 
 def test_what_does_not_fit_here_is_one_clear_line(poort: Poort) -> None:
-    def made(key: str = BACKUP_KEY, engine: str = "sqlite" if poort.file else "postgresql", revision: str = "0006",
+    with poort.app.app_context():
+        head = backups.check(poort.backup()).revision
+
+    def made(key: str = BACKUP_KEY, engine: str = "sqlite" if poort.file else "postgresql", revision: str = head,
              records: int = 0, rows: bytes = b"no database") -> str:
         path = poort.folder / "other"
         about = {"at": datetime.now(UTC).isoformat(), "engine": engine, "revision": revision, "records": records}
@@ -411,6 +415,21 @@ def test_who_came_back_after_an_erasure_is_not_erased_again(poort: Poort) -> Non
     file = poort.backup()
     assert "0 visitors erased again" in poort.restore(file)
     assert poort.ids() == {second["record"]["id"]}
+
+
+def test_a_restriction_since_the_backup_is_kept_and_one_that_was_lifted_is_not(poort: Poort) -> None:
+    path, made = f"{ME}/restriction", [poort.decide()["receipt"] for _ in range(3)]
+    assert poort.ask("POST", path, made[0]).status_code < 300
+    file = poort.backup()
+    assert poort.ask("DELETE", path, made[0]).status_code < 300
+    assert poort.ask("POST", path, made[1]).status_code < 300
+    before, restricted = counted(poort.url), Keyring([KEY]).read(made[1]).visitor
+    poort.restore(file)
+    assert counted(poort.url) == before
+    with poort.app.app_context():
+        assert [str(row) for row in db.session.scalars(select(Restriction.visitor))] == [restricted]
+        assert db.session.scalar(select(func.count()).select_from(Request)) == 3
+        db.session.remove()
 
 
 def test_a_damaged_list_of_erasures_stops_the_restore(poort: Poort) -> None:

@@ -157,18 +157,20 @@ def test_who_asks_nothing_declares_everything_all_the_same(client: FlaskClient, 
     """Nothing of Poort's own is kept there either."""
     definition = definitions()[site]
     define(**definition)
-    found, page = data(client, site), html(client, site)
+    found, page, english = data(client, site), html(client, site), html(client, site, "en")
     assert not found["asks"]
     assert "Deze site gebruikt niets waarvoor je toestemming nodig is." in page.text
     assert "poort" not in json.dumps(found["page"]["sections"])
     for entry in definition["trackers"]:
         assert entry.get("name", CATALOGUE.get(entry["id"], {"name": ""})["name"]) in page.text
-        assert entry["reason"] in page.text
+        assert entry["reason"]["nl"] in page.text
+        assert entry["reason"]["en"] in english.text
     assert f"/me/{site}?lang=nl" in page.links
 
 
 def test_leadinfo_is_marketing_with_all_that_profile_docs_asks(client: FlaskClient, define: Define) -> None:
     define(**definitions()["docs"])
+    assert "Privacyverklaring herzien op 1 oktober 2026" in html(client, "docs").text
     (section,) = [one for one in data(client, "docs")["page"]["sections"] if one["id"] == "marketing"]
     (leadinfo,) = section["trackers"]
     said = json.dumps(leadinfo, ensure_ascii=False)

@@ -14,13 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
-from consent import jobs, runs
+from consent import jobs, runs, sites, versions
 from consent.batches import More
 from consent.db import alone, db, writing_on
 from consent.jobs import Job, Runner
 from tests.conftest import ROOT
 from tests.pages import signed_in
-from tests.shop import NOW
+from tests.shop import DEFINITION, NOW
 
 HOUR = timedelta(hours=1)
 
@@ -160,6 +160,14 @@ class TestFailing:
         line = next(line for line in listed if line.startswith("forget\t"))
         assert "fails since 2026-11-22 10:00" in line
         assert "OSError" in line
+
+    def test_an_install_without_a_runner_is_seen(self, app: Flask, people: Any, define: Any) -> None:
+        alice = signed_in(app, "alice")
+        versions.publish(sites.apply({**DEFINITION, "key": "old"})[0], datetime.now(UTC) - timedelta(days=3))
+        db.session.commit()
+        assert "nog geen taak uitgevoerd" in alice.get("/console/?lang=nl").text
+        jobs.run_due()
+        assert "nog geen taak uitgevoerd" not in alice.get("/console/?lang=nl").text
 
     def test_a_runner_that_is_gone_is_seen_too(self, app: Flask, people: Any) -> None:
         jobs.run_due()

@@ -161,6 +161,18 @@ class TestInFront:
         assert stored.status == 201
         assert stored.headers["access-control-allow-origin"] == ORIGIN["Origin"]
 
+    @pytest.mark.parametrize("host", [POORT, SITE])
+    def test_no_older_tls_than_1_2(self, nginx: Nginx, host: str) -> None:
+        with nginx.connect(host) as line:
+            assert line.version() == "TLSv1.3"
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with socket.create_connection(("127.0.0.1", nginx.port)) as plain, pytest.raises(ssl.SSLError, match="VERSION"):
+            old.wrap_socket(plain, server_hostname=host)
+
     def test_plain_http_is_sent_to_https(self, nginx: Nginx) -> None:
         answer = servers.call(nginx.plain, "GET", "/docs", headers={"Host": POORT})
         assert (answer.status, answer.headers["location"]) == (308, f"https://{POORT}/docs")

@@ -130,11 +130,12 @@ class TestForget:
         retention.forget(db.engine, NOW + 575 * DAY)
         assert count(Record) == 0
 
-    def test_what_is_not_counted_yet_waits_but_not_for_ever(self, shop: Version) -> None:
-        decisions.store(db.engine, [decision("shop", NOW)])
-        retention.forget(db.engine, NOW + 580 * DAY)
+    def test_a_consent_waits_until_it_is_counted(self, shop: Version) -> None:
+        decisions.store(db.engine, [decision("shop", NOW), decision("shop", NOW, "necessary_only")])
+        retention.forget(db.engine, NOW + 900 * DAY)
         assert count(Record) == 1
-        retention.forget(db.engine, NOW + 606 * DAY)
+        expiry.expire(db.engine, NOW + 900 * DAY)
+        retention.forget(db.engine, NOW + 900 * DAY)
         assert count(Record) == 0
 
     def test_the_guard_lets_nobody_else(self, shop: Version) -> None:

@@ -86,7 +86,7 @@ def test_sqlite(tmp_path: Path, door: str, told: bool) -> None:
         assert stays in copied
         for data in (*whole, copied):
             assert found(secrets, data) == []
-        assert os.path.getsize(f"{file}-wal") == 0, "nothing is left for a later look"
+        assert told or os.path.getsize(f"{file}-wal") == 0, "a job notes afterwards that it was done"
         server.stop()
         log = server.log.read_bytes()
         assert b'"route"' in log

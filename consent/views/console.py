@@ -8,9 +8,8 @@ from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
 from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError
-from werkzeug.exceptions import Forbidden
 
-from consent import accounts, contracts, jobs, reports, rights, sites, versions
+from consent import accounts, contracts, jobs, reports, retention, rights, sites, versions
 from consent.changes import Change
 from consent.db import db, writing
 from consent.views import headers, language
@@ -43,6 +42,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "console/sites.html", sites=found, totals=totals, recent=reports.RECENT,
         standings=jobs.standings(db.engine) if current_user.is_owner else [],
+        undone=jobs.undone_since(db.engine) if current_user.is_owner else None,
         ended=[(name, day, contracts.goes_on(day)) for name, day in sorted(ended.items())],
     )
 
@@ -68,6 +68,7 @@ def site(key: str) -> ResponseReturnValue:
         trackers=snapshot["trackers"], pending=versions.pending(found, version),
         snippet=sites.snippet(found, current_app.extensions["poort.settings"].public_url),
         draft=json.dumps(found.draft, indent=2, ensure_ascii=False), changes=version.changes if version else None,
+        claim_days=retention.claim_days(snapshot["definition"]),
     )
 
 
@@ -84,7 +85,7 @@ def publish(key: str) -> ResponseReturnValue:
         with writing():
             found, role = sites.site_for(current_user, key)
             if role != "owner":
-                raise Forbidden
+                abort(403)
             shown = request.form.get("digest") == versions.preview(found)[0]
             if shown:
                 versions.publish(found, datetime.now(UTC))

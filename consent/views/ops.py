@@ -10,9 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
+from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent import jobs, metrics, runs
+from consent import jobs, mails, metrics
 from consent.access import AccessLog
 from consent.addresses import is_local
 from consent.answers import Call, error
@@ -95,15 +96,17 @@ def show_metrics() -> ResponseReturnValue:
     """Counters for Prometheus, to the machine itself or with the token of POORT_METRICS_TOKEN."""
     if not _may_see_metrics():
         return response(error(403, "forbidden", "Ask from the machine itself, or with the metrics token."))
-    found = metrics.exposition(*_jobs())
+    found = metrics.exposition(*_stored())
     return Response(found, content_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
-def _jobs() -> list[runs.Samples]:
-    """How the jobs stand; nothing of them while the database is away, which other numbers tell of."""
+def _stored() -> list[Collector]:
+    """How the jobs and the mails stand; nothing of them while the database is away, which other numbers tell of."""
     hot: Hot = current_app.extensions["poort"]
+    if not hot.publications.reaches(PATIENCE):
+        return []
     try:
-        return [jobs.samples(db.engine)] if hot.publications.reaches(PATIENCE) else []
+        return [jobs.samples(db.engine), mails.Samples(mails.count(db.engine))]
     except SQLAlchemyError:
         return []
 

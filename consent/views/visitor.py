@@ -59,8 +59,10 @@ def share(answer: Response) -> Response:
     return answer
 
 
-_METHODS = {"me": ["GET", "DELETE"], "export": ["GET"], "restriction": ["POST", "DELETE"], "outcomes": ["POST"],
-            "receipts": ["POST"]}
+_METHODS = {
+    "me": ["GET", "DELETE"], "export": ["GET"], "restriction": ["POST", "DELETE"], "outcomes": ["POST"],
+    "receipts": ["POST"],
+}
 
 
 @views.route("/v1/sites/<site>/me", methods=["OPTIONS"])

@@ -1,10 +1,9 @@
-"""The life of a choice in the page: what a new version asks, of whom, and for how long nobody is asked again (F1-F4)."""
+"""The life of a choice in the page: what a new version asks, and of whom, and when nobody is asked again (F1 to F4)."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,10 +21,8 @@ DAY = 86_400
 OLD, NEW = {"hotjar", "meta"}, "leadinfo"
 KNOWN = "".join(pages.gated_script(name, trackers.BY_ID[name].script) for name in sorted(OLD))
 TAGS = KNOWN + pages.gated_script(NEW, trackers.BY_ID[NEW].script)
-POLICY = {
-    "date": "2026-12-01", "material": True,
-    "summary": {"nl": "We bewaren je gegevens korter.", "en": "We keep your data for a shorter time."},
-}
+SUMMARY = {"nl": "We bewaren je gegevens korter.", "en": "We keep your data for a shorter time."}
+POLICY = {"date": "2026-12-01", "material": True, "summary": SUMMARY}
 
 
 @pytest.fixture
@@ -139,7 +136,7 @@ def test_a_change_of_a_category_asks_for_it_alone_in_one_line(net: Internet, ask
     visitor = asked(key, before, lang="en")
     expect(visitor.banner.locator("li")).to_have_count(1)
     expect(visitor.banner).to_contain_text("Changed: the privacy statement, for marketing.")
-    expect(visitor.banner).to_contain_text(POLICY["summary"]["en"])
+    expect(visitor.banner).to_contain_text(SUMMARY["en"])
     visitor.asks_exactly({"hotjar"})
     visitor.only_necessary()
     record = last(poort, key, visitor)
@@ -157,7 +154,7 @@ def test_a_material_policy_is_told_once_and_asks_nobody(net: Internet, asked: An
     publish(poort, key, policy=POLICY)
     visitor = asked(key, before, banner=False)
     notice = visitor.page.get_by_role("region", name="Nieuwe privacyverklaring per 1 december 2026")
-    expect(notice).to_contain_text(POLICY["summary"]["nl"])
+    expect(notice).to_contain_text(SUMMARY["nl"])
     expect(notice.get_by_role("link")).to_have_attribute("href", sites.site(key)["controller"]["policy_url"])
     assert notice.locator("button").bounding_box() is not None
     assert visitor.page.evaluate("document.activeElement === document.body")
@@ -245,12 +242,12 @@ def test_what_was_allowed_without_gpc_waits_and_the_settings_say_why(
 
 
 @pytest.fixture
-def granted(net: Internet, visitor: Visitor) -> Iterator[Visitor]:
+def granted(net: Internet, visitor: Visitor) -> Visitor:
     visitor.open(pages.shop(net, TAGS), banner=True)
     visitor.accept_all()
     visitor.asks_exactly(OLD)
     net.forget()
-    yield visitor
+    return visitor
 
 
 def back(visitor: Visitor, **differs: Any) -> str:
@@ -291,6 +288,21 @@ def test_while_the_server_can_not_tell_nothing_runs_on_the_old_choice(net: Inter
     with net.fault("down", path="/v1/"):
         back(granted, a="withdraw", c=[])
         granted.asks_exactly(set())
+
+
+def test_what_was_erased_on_the_own_page_is_forgotten_here(net: Internet, granted: Visitor, poort: Poort) -> None:
+    granted.page.goto("about:blank")
+    granted.page.goto(f"{pages.SHOP}#poort=erased")  # by a link of somebody else's
+    granted.ready()
+    granted.asks_exactly(OLD)
+    token = str(granted.token)
+    assert poort.call("DELETE", "/v1/sites/shop-test/me", headers={"Poort-Receipt": token}).status == 204
+    net.forget()
+    granted.page.goto("about:blank")
+    granted.page.goto(f"{pages.SHOP}#poort=erased")
+    granted.banner.wait_for(state="visible")
+    granted.asks_exactly(set())
+    assert (granted.token, granted.page.url) == (None, pages.SHOP)
 
 
 def test_the_settings_lead_to_the_own_page_with_the_receipt_in_the_fragment(granted: Visitor) -> None:

@@ -171,7 +171,7 @@
     if (given) history.replaceState(null, "", location.pathname + location.search);
     const token = given || receipt();
     if (!token) return;
-    for (const anchor of root.querySelectorAll("[data-me]")) lead(anchor, () => token);
+    for (const anchor of document.querySelectorAll("[data-me], [hreflang]")) lead(anchor, () => token);
     const answer = await fetch(`/v1/sites/${site}/gate`, { cache: "no-store", headers: { "Poort-Receipt": token } });
     const { trackers } = await answer.json();
     const judged = Object.values(trackers).map(({ reason }) => reason);

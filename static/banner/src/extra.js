@@ -21,3 +21,6 @@ export const extra = () => (coming ||= load().catch((error) => {
   setTimeout(() => (coming = 0), 2e3);
   throw error;
 }));
+
+// Has a part of it do this.
+export const use = (part, ...given) => extra().then((parts) => parts[part](...given));

@@ -2,7 +2,7 @@
 
 import { byId, config } from "./config.js";
 import { names } from "./cookies.js";
-import { extra } from "./extra.js";
+import { use } from "./extra.js";
 
 const HELD = 'script[type="text/plain"],[data-cookieblock-src],[data-uc-src],[data-src]:is([data-name],[data-category],[class*=optanon-])';
 
@@ -12,7 +12,7 @@ let waits; // undefined before they were seen
 // What has our attributes too is theirs when they name nothing that this site has.
 const isForeign = ({ dataset: { service, category } }) => !byId(service ? config.trackers : config.categories, service || category);
 
-const second = () => extra().then(({ switching }) => switching());
+const second = () => use("switching");
 
 // Says their tags in our words. False while it can not: then nothing runs, for what runs keeps the order of the document.
 export const translated = (then) => {

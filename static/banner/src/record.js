@@ -2,7 +2,7 @@
 
 import { asked, call, config, gpc, pageGroup, post, table } from "./config.js";
 import { expire } from "./cookies.js";
-import { extra } from "./extra.js";
+import { use } from "./extra.js";
 import { inherited, leftovers } from "./foreign.js";
 import { forget, parse, recall, receipts, remember, write } from "./receipt.js";
 import { decision, read, refuse } from "./state.js";
@@ -119,7 +119,7 @@ export const wake = () => {
 const isNew = () => !receipts().length && !recall().site;
 export const inherit = async () => {
   // A visitor who changed a choice on the page of their own, and comes back: nothing runs on the old one (D4).
-  if (/^#poort=/.test(location.hash)) await extra().then(({ take }) => take()).catch(forget);
+  if (/^#poort=/.test(location.hash)) await use("take").catch(forget);
   const found = isNew() && (await inherited());
   if (found && isNew()) choose(found, "import", undefined, found);
 };
@@ -130,5 +130,5 @@ export const begin = () => {
   const found = decision();
   if (found.token) write(found);
   const due = POORT_SIGNALS.aside?.(found, recall(), config);
-  if (due) extra().then(({ tell }) => tell(due)).catch(() => {});
+  if (due) use("tell", due).catch(() => {});
 };

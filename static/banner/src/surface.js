@@ -26,9 +26,10 @@ export const mount = () => {
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
     status = h("p", { role: "status" });
     reopen = button("reopen", text("reopen"));
-    root = h("div", { id: "poort", lang: config.language, dir: text("direction") || "ltr" }, status);
+    root = h("div", { id: "poort", dir: text("direction") || "ltr" }, status);
     style();
   }
+  root.lang = config.language; // which is another one when the page's can not be had
   keep();
   return root;
 };
@@ -65,7 +66,7 @@ document.addEventListener("focusin", ({ target, relatedTarget }) => {
 const show = (name, from) => {
   mount();
   const fresh = h("div", {
-    id: "poort-banner", lang: config.language, class: name, role: "dialog", "data-poort": "banner", "aria-labelledby": "poort-title", "aria-describedby": "poort-text",
+    id: "poort-banner", class: name, role: "dialog", "data-poort": "banner", "aria-labelledby": "poort-title", "aria-describedby": "poort-text",
   }, name === "banner" ? firstLayer() : panel[name]());
   dialog?.remove();
   dialog = fresh;

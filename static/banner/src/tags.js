@@ -2,7 +2,7 @@
 
 import { byId, config } from "./config.js";
 import { trust } from "./dom.js";
-import { extra } from "./extra.js";
+import { use } from "./extra.js";
 import { translated } from "./foreign.js";
 import { hasConsent, mayLoad } from "./state.js";
 
@@ -13,7 +13,7 @@ const OTHERS = `:is(template,[data-src],[data-srcset],[data-href])${GATED}:not(s
 const released = new Set(); // {nodes, blocked, dataset}: what stands in the page, and what to put back for it
 export const once = new Set();     // of those the datasets that are shown for this page alone
 let running;
-let embeds;                 // makes the placeholders, once it came
+let filled;                 // there was a frame with a placeholder
 
 // `data-needs` lists trackers and categories that all have to be allowed.
 const allowed = ({ needs, service, category }) => (needs ? needs.split(" ").every((one) => mayLoad(one) || hasConsent(one))
@@ -88,13 +88,10 @@ const fold = (entry) => {
 
 // Embedded content says what it is, and can be shown by a click.
 const isEmbed = (frame) => !permitted(frame) && byId(config.trackers, frame.dataset.service)?.embed;
-const fillFrames = async () => {
+const fillFrames = () => {
   const waiting = [...document.querySelectorAll("iframe[data-src]")].filter(isEmbed);
-  if (!waiting.length && !embeds) return;
-  try {
-    ({ embeds } = await extra());
-    await embeds(waiting);
-  } catch {} // the frame stays empty
+  filled ||= waiting[0];
+  if (filled) use("embeds", waiting).catch(() => {}); // else the frame stays empty
 };
 
 export const showOnce = (frame) => {

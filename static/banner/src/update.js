@@ -2,7 +2,7 @@
 
 import { release } from "./auto.js";
 import { config, pageGroup, post, table } from "./config.js";
-import { extra } from "./extra.js";
+import { use } from "./extra.js";
 import { signal } from "./signals.js";
 import { decision, mayLoad, mustShow, state } from "./state.js";
 import { close, dialog, dock, open, origin } from "./surface.js";
@@ -39,7 +39,7 @@ const update = () => {
   if (oldEssence !== essence && /^[nw]/.test(now.action)) forgetOnce();
   release();
   applyTags();
-  if (lost) extra().then(({ undo }) => undo(taken, told)).catch(() => {});
+  if (lost) use("undo", taken, told).catch(() => {});
   const withdrawn = announce(now) || lost;
   if (!oldFlags || oldEssence === essence) return;
   tell("change");

@@ -15,10 +15,19 @@ const isWorthless = async (token) => {
   return Object.values(trackers).some(({ reason }) => /^(bad_receipt|wrong_site)$/.test(reason));
 };
 
-// `#poort=TOKEN`, the link back from /me/SITE. As long as the server says nothing the old choice does not count either.
+const isErased = async ({ token }) => (await call("me", { headers: { "Poort-Receipt": token } })).status === 401;
+const erase = async () => {
+  if (!(await Promise.all(receipts().map(isErased))).includes(true)) return;
+  forget();
+  remember({});
+};
+
+// `#poort=TOKEN`, the link back from /me/SITE; or `#poort=erased`. As long as the server says nothing the old choice does not
+// count either.
 export const take = async () => {
   const token = location.hash.slice(7);
   history.replaceState(history.state, "", location.pathname + location.search);
+  if (token === "erased") return erase();
   const fresh = parse(token);
   if (!isNewer(fresh, receipts())) return;
   const worthless = await isWorthless(token).catch(() => {});

@@ -12,7 +12,7 @@ export const date = (value) => new Date(value).toLocaleDateString(config.languag
 const heading = () => text("notice", { date: date(config.notice.date) });
 
 // In the banner, which they answer, it needs no place of its own.
-export const news = () => config.notice?.version > decision().v && h("p", {}, h("b", {}, heading()), " " + config.notice.summary);
+export const news = () => config.notice?.version > decision().v && h("p", {}, h("b", {}, heading() + "."), " " + config.notice.summary);
 
 const isUnder = (box, node) => {
   const [ours, theirs] = [box, node].map((one) => one.getBoundingClientRect());
