@@ -80,9 +80,11 @@ class World:
         self.end()
         self.skew, self.newest, self.oldest = timedelta(), 0, 0
         self.keys = [f"life-{number}-{uuid.uuid4().hex}" for number in range(8)]
+        backups = self.folder / f"backups-{self.lives}"
+        backups.mkdir()
         self.server = Server(
             servers.sqlite(self.folder), door="asgi", WEB_CONCURRENCY=1, POORT_PROXIES=1,
-            POORT_BACKUP_DIR=self.folder / f"backups-{self.lives}", POORT_BACKUP_KEYS=uuid.uuid4().hex,
+            POORT_BACKUP_DIR=backups, POORT_BACKUP_KEYS=uuid.uuid4().hex,
             **self._varying())
         self.lives += 1
         self.server.start()
