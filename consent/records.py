@@ -262,14 +262,18 @@ def check_decision(data: Mapping[str, Any], version: Published, now: datetime) -
     contradiction = _contradiction(data)
     if contradiction:
         faults["action"] = contradiction
-    if version.gate.audience == "children" and _grants_any(data):  # H1
-        faults["choices"] = "A site for children can not be given optional consent by the visitor alone."
     if data["decided_at"] is not None:
         faults.update(_check_date(data, version, now))
     elif data["source"] == "import" and _grants_any(data):
         faults["decided_at"] = "An imported consent needs the moment at which it was given."
     if faults:
         raise invalid(faults)
+
+
+def check_audience(data: Mapping[str, Any], version: Published) -> None:
+    """Refuse an optional grant where the audience is children: a child can not consent alone (H1); raises Refused."""
+    if version.gate.audience == "children" and _grants_any(data):
+        raise invalid({"choices": "A site for children can not be given optional consent by the visitor alone."})
 
 
 def _check_date(data: Mapping[str, Any], version: Published, now: datetime) -> dict[str, str]:
