@@ -449,7 +449,8 @@ def hold(site: str, visitor: uuid.UUID) -> dict[uuid.UUID, datetime]:
     The records that are there, with their times.
     """
     query = select(Record.id, Record.recorded_at).where(Record.site == site, Record.visitor == visitor)
-    found = db.session.execute(query.order_by(Record.id).with_for_update()).all()
+    # Always in one order, and in that of the visitor's index: by id SQLite went through a million records, in 8 s.
+    found = db.session.execute(query.order_by(Record.recorded_at, Record.id).with_for_update()).all()
     if not found:
         raise no_receipt()
     return {row.id: row.recorded_at for row in found}
