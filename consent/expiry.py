@@ -21,7 +21,7 @@ from consent.terms import GRANTS, Term
 
 # A record that replaces the consent may still be on its way to the disk, or its clock behind.
 MARGIN = timedelta(hours=1)
-READ = 10  # batches in one look: to read holds nobody up, and what is written is a few counts
+READ = 2  # batches in one look: to read holds nobody up, and what is written is a few counts
 DAY_US = 86_400_000_000
 FIRST_DAY = date(1970, 1, 1)
 
