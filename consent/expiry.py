@@ -15,14 +15,13 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from consent import batches, terms
 from consent.batches import Go
 from consent.counts import DailyCount
-from consent.db import add_up, writing_on
+from consent.db import DAY_US, add_up, writing_on
 from consent.records import Record
 from consent.terms import GRANTS, Term
 
 # A record that replaces the consent may still be on its way to the disk, or its clock behind.
 MARGIN = timedelta(hours=1)
-READ = 10  # batches in one look: to read holds nobody up, and what is written is a few counts
-DAY_US = 86_400_000_000
+READ = 2  # batches in one look: to read holds nobody up, and what is written is a few counts
 FIRST_DAY = date(1970, 1, 1)
 
 
