@@ -145,10 +145,9 @@ def _erase_again(connection: Connection, work: Work) -> int:
     erased = 0
     for site in list(connection.scalars(select(Tombstone.__table__.c.site).distinct())):
         hits = _hits(connection, site, work.keys)
-        for visitor, at in hits.items():
-            _erase(connection, site, visitor, at)
-        _tell(connection, site, hits, work.now)
-        erased += len(hits)
+        gone = [visitor for visitor, at in hits.items() if _erase(connection, site, visitor, at)]
+        _tell(connection, site, gone, work.now)
+        erased += len(gone)
     return erased
 
 
@@ -183,33 +182,36 @@ def _hits(connection: Connection, site: str, keys: Sequence[str]) -> dict[uuid.U
     ends = {row.digest: row.at for row in rows}
     used = [key for key in keys if tombstones.key_id(key) in {row.key for row in rows}]
     hits: dict[uuid.UUID, datetime] = {}
-    for visitor, first in _visitors(connection, site):
+    for visitor in _visitors(connection, site):
         for key in used:
             at = ends.get(tombstones.digest(key, site, visitor))
-            if at is not None and first <= at:
+            if at is not None:
                 hits[visitor] = max(at, hits.get(visitor, at))
     return hits
 
 
-def _visitors(connection: Connection, site: str) -> Iterator[tuple[uuid.UUID, datetime]]:
-    """Every visitor of the site in every table, with the time of the first row."""
+def _visitors(connection: Connection, site: str) -> Iterator[uuid.UUID]:
+    """Every visitor of the site, once for each table."""
     for table in of_visitors():
-        mine = (table.c.site == site) & table.c.visitor.is_not(None)
-        query = select(table.c.visitor, func.min(_when(table))).where(mine).group_by(table.c.visitor)
-        for row in connection.execute(query.execution_options(yield_per=10_000)):
-            yield row[0], row[1]
+        query = select(table.c.visitor).where(table.c.site == site, table.c.visitor.is_not(None)).distinct()
+        yield from connection.scalars(query.execution_options(yield_per=10_000))
 
 
-def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) -> None:
+def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) -> bool:
+    """Delete what is of before `at`; whether there was anything: a visitor can have come back since."""
     permits = RemovalPermit.__table__
     permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
     connection.execute(insert(permits).values(permit))
+    gone = 0
     for table in of_visitors():
-        if table.name == RESTRICTIONS:  # with what it took off the counts
+        old = (table.c.site == site) & (table.c.visitor == visitor) & (_when(table) <= at)
+        if table.name != RESTRICTIONS:
+            gone += connection.execute(delete(table).where(old)).rowcount
+        elif connection.scalar(select(table.c.at).where(old)) is not None:  # with what it took off the counts
             rights.release_on(connection, site, visitor)
-            continue
-        connection.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor, _when(table) <= at))
+            gone += 1
     connection.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+    return gone > 0
 
 
 def _tell(connection: Connection, site: str, erased: Iterable[uuid.UUID], now: datetime) -> None:
