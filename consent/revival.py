@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import alembic.command
 from alembic.config import Config
 from flask import current_app
-from sqlalchemy import Table, delete, func, insert, inspect, select
+from sqlalchemy import Table, delete, func, insert, inspect, select, true
 from sqlalchemy.engine import Connection
 
 from consent import outbox, rights, tombstones, versions
@@ -26,7 +26,7 @@ from consent.sealed import Header
 from consent.sites import Site
 from consent.tombstones import Damaged, Mark, Tombstone
 
-OF_NO_VISITOR: Final = frozenset({"alembic_version", "job"})  # tables whose rows are no data
+NO_DATA: Final = frozenset({"alembic_version", "job", "job_lock"})  # what a database without a site has too
 RESTRICTIONS: Final = Restriction.__table__.name
 REQUESTS: Final = Request.__table__.name
 WHEN: Final = ("recorded_at", "created_at", "received_at", "at")
@@ -83,7 +83,7 @@ def migrations() -> Config:
 def keep(connection: Connection) -> Kept:
     """Read what has to outlive the database on this connection."""
     there = set(inspect(connection).get_table_names())
-    known = [table for name, table in db.metadata.tables.items() if name in there and name not in OF_NO_VISITOR]
+    known = [table for name, table in db.metadata.tables.items() if name in there and name not in NO_DATA]
     has_data = any(connection.execute(select(1).select_from(table).limit(1)).first() for table in known)
     names = (Tombstone.__table__.name, Restoration.__table__.name, RESTRICTIONS, REQUESTS)
     return Kept(True, has_data, {table.name: _rows(connection, table) for table in known if table.name in names})
@@ -171,8 +171,10 @@ def of_visitors() -> list[Table]:
     ]
 
 
-def _when(table: Table) -> Any:
-    return next(table.c[name] for name in WHEN if name in table.columns)
+def _until(table: Table, at: datetime) -> Any:
+    """The condition that a row is of before an erasure; one without a time of its own is."""
+    column = next((table.c[name] for name in WHEN if name in table.columns), None)
+    return true() if column is None else column <= at
 
 
 def _hits(connection: Connection, site: str, keys: Sequence[str]) -> dict[uuid.UUID, datetime]:
@@ -204,7 +206,7 @@ def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) 
     connection.execute(insert(permits).values(permit))
     gone = 0
     for table in of_visitors():
-        old = (table.c.site == site) & (table.c.visitor == visitor) & (_when(table) <= at)
+        old = (table.c.site == site) & (table.c.visitor == visitor) & _until(table, at)
         if table.name != RESTRICTIONS:
             gone += connection.execute(delete(table).where(old)).rowcount
         elif connection.scalar(select(table.c.at).where(old)) is not None:  # with what it took off the counts
