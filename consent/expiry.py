@@ -17,6 +17,7 @@ from consent.batches import Go
 from consent.counts import DailyCount
 from consent.db import DAY_US, add_up, writing_on
 from consent.records import Record
+from consent.rights import is_held
 from consent.terms import GRANTS, Term
 
 # A record that replaces the consent may still be on its way to the disk, or its clock behind.
@@ -95,7 +96,8 @@ def _query(column: InstrumentedAttribute[Any], made: Any, window: Window) -> Any
     end = type_coerce(column, BigInteger) + window.days * DAY_US
     day = (end // DAY_US).label("day")
     query = select(day, Record.bot, func.count()).where(made, Record.version.in_(window.versions))
-    return query.where(Record.action.in_(GRANTS), ~_replaced(column, window.days)).group_by(day, Record.bot)
+    counted = (Record.action.in_(GRANTS), ~_replaced(column, window.days), ~is_held(Record))
+    return query.where(*counted).group_by(day, Record.bot)
 
 
 def _replaced(column: InstrumentedAttribute[Any], days: int) -> Any:

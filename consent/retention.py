@@ -20,6 +20,7 @@ from consent.db import DAY_US, microseconds, writing_on
 from consent.outbox import Event
 from consent.outcomes import Outcome
 from consent.records import Record, permitted_before
+from consent.rights import is_held
 from consent.terms import GRANTS, Term
 from consent.versions import Version
 
@@ -87,7 +88,9 @@ def _delete_all(engine: Engine, due: Due, column: InstrumentedAttribute[Any], no
 
 def _batch(due: Due, column: InstrumentedAttribute[Any], low: datetime) -> Any:
     kind = Record.action.in_(GRANTS) if due.grants else Record.action.not_in(GRANTS)
-    here = and_(Record.site == due.site, column >= low, column <= due.until, Record.version.in_(due.versions), kind)
+    here = and_(
+        Record.site == due.site, column >= low, column <= due.until, Record.version.in_(due.versions), kind,
+        ~is_held(Record))  # a restriction keeps what the visitor may need for a claim of their own (GDPR 18(1)(c))
     if column is Record.recorded_at:
         here = and_(here, Record.decided_at.is_(None))
     query = select(Record.id, Record.visitor, column.label("decided")).where(here, ~_is_needed(column, due.ended))
