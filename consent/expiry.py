@@ -1,8 +1,8 @@
 """Counts the consents whose life has ended, once each, on the day that it ended (F2, O1).
 
 The gate needs none of this: an expired receipt opens nothing. A consent that its visitor replaced before its end did
-not expire. What was counted up to when is moved in the commit of the counts, so a runner that is killed counts nothing
-twice, and of two runners one is refused.
+not expire, and a restricted one is in no count (G8). What was counted up to when is moved in the commit of the counts,
+so a runner that is killed counts nothing twice, and of two runners one is refused.
 """
 
 from datetime import date, datetime, timedelta
