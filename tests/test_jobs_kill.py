@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from app import create_app
-from consent import accounts, contracts, expiry, idle, mails, runs, sites, versions
+from consent import accounts, contracts, expiry, idle, jobs, mails, runs, sites, versions
 from consent.counts import DailyCount
 from consent.db import alone, db, writing_on
 from consent.outbox import DEAD, Event
@@ -140,6 +140,8 @@ def test_a_job_that_is_cut_off_is_done_by_the_next_runner_and_once_by_two(seed: 
     assert [process.returncode for process in both] == [0, 0], said
     app = application(seed.server)
     with app.app_context():
+        # A runner that got to its end waited for what the one before had not counted; it is due tomorrow.
+        jobs.run_now("forget")
         _all_is_done_once(seed)
     close(app)
 
