@@ -41,6 +41,7 @@ from sqlalchemy.types import TypeEngine
 from consent.config import ConfigError
 
 BUSY_MS = 2_000
+DAY_US = 86_400_000_000  # microseconds of a day, for sums with moments in the database
 
 
 class Base(DeclarativeBase):

@@ -108,12 +108,9 @@ def _without_limits(connection: Connection) -> None:
 
 
 def _pieces(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    if process.stdout is None:
-        return
-    while piece := process.stdout.read(PIECE):
+    """What it prints; `_running` raises when it failed, and that is before the backup gets its name."""
+    while process.stdout is not None and (piece := process.stdout.read(PIECE)):
         yield piece
-    if process.wait():  # before the backup gets its name
-        raise BackupError("pg_dump failed before its end; the database may have gone away.")
 
 
 # -- verify and restore -----------------------------------------------------------------------------------------------
@@ -152,8 +149,11 @@ def _script(pieces: Iterator[bytes]) -> Iterator[IO[bytes]]:
             feeder.start()
             try:
                 yield process.stdout
+            except BaseException:  # else the feeder would wait for ever for somebody to read on
+                process.kill()
+                raise
             finally:
-                feeder.join(0 if process.stdout.closed else None)
+                feeder.join()
     finally:
         if feeder is not None and feeder.fault is not None and not isinstance(feeder.fault, BrokenPipeError):
             raise feeder.fault

@@ -1,8 +1,8 @@
 """Counts the consents whose life has ended, once each, on the day that it ended (F2, O1).
 
 The gate needs none of this: an expired receipt opens nothing. A consent that its visitor replaced before its end did
-not expire. What was counted up to when is moved in the commit of the counts, so a runner that is killed counts nothing
-twice, and of two runners one is refused.
+not expire, and a restricted one is in no count (G8). What was counted up to when is moved in the commit of the counts,
+so a runner that is killed counts nothing twice, and of two runners one is refused.
 """
 
 from datetime import date, datetime, timedelta
@@ -15,14 +15,14 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from consent import batches, terms
 from consent.batches import Go
 from consent.counts import DailyCount
-from consent.db import add_up, writing_on
+from consent.db import DAY_US, add_up, writing_on
 from consent.records import Record
+from consent.rights import is_held
 from consent.terms import GRANTS, Term
 
 # A record that replaces the consent may still be on its way to the disk, or its clock behind.
 MARGIN = timedelta(hours=1)
-READ = 10  # batches in one look: to read holds nobody up, and what is written is a few counts
-DAY_US = 86_400_000_000
+READ = 2  # batches in one look: to read holds nobody up, and what is written is a few counts
 FIRST_DAY = date(1970, 1, 1)
 
 
@@ -96,7 +96,8 @@ def _query(column: InstrumentedAttribute[Any], made: Any, window: Window) -> Any
     end = type_coerce(column, BigInteger) + window.days * DAY_US
     day = (end // DAY_US).label("day")
     query = select(day, Record.bot, func.count()).where(made, Record.version.in_(window.versions))
-    return query.where(Record.action.in_(GRANTS), ~_replaced(column, window.days)).group_by(day, Record.bot)
+    counted = (Record.action.in_(GRANTS), ~_replaced(column, window.days), ~is_held(Record))
+    return query.where(*counted).group_by(day, Record.bot)
 
 
 def _replaced(column: InstrumentedAttribute[Any], days: int) -> Any:

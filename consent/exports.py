@@ -8,6 +8,7 @@ from typing import Any, Final
 from consent import gate
 from consent.gate import OPTIONAL
 from consent.records import as_json, decided_at, receipt_of
+from consent.retention import claim_days
 from consent.versions import Published
 
 Rows = Sequence[Mapping[str, Any]]
@@ -179,7 +180,7 @@ def _proof(row: Mapping[str, Any], version: Published, place: str) -> Node:
         "dpv:hasRecipient": [_controller(definition)],
         "dpv:hasStorageCondition": [
             {**_located(definition["jurisdiction"]), "dct:source": place},
-            _kept(_lasts(f"P{_days(row, version) + definition.get('claim_days', 0)}D")),
+            _kept(_lasts(f"P{_days(row, version) + claim_days(definition)}D")),
         ],
     }
 

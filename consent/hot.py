@@ -259,6 +259,7 @@ class Hot:
         version = records.check_shown(data, self.publications.get(site, data["version"]))
         now = datetime.now(UTC)
         records.check_decision(data, version, now)
+        records.check_audience(data, self.published(site, call))  # a page may be older than the audience
         said_gpc = data["gpc"]
         gpc = said_gpc or gate.has_gpc(call.header("sec-gpc"))  # I2: either is on
         row = records.row_of(site, {**data, "gpc": gpc}, call.header("user-agent") or "", now)

@@ -262,14 +262,18 @@ def check_decision(data: Mapping[str, Any], version: Published, now: datetime) -
     contradiction = _contradiction(data)
     if contradiction:
         faults["action"] = contradiction
-    if version.gate.audience == "children" and _grants_any(data):  # H1
-        faults["choices"] = "A site for children can not be given optional consent by the visitor alone."
     if data["decided_at"] is not None:
         faults.update(_check_date(data, version, now))
     elif data["source"] == "import" and _grants_any(data):
         faults["decided_at"] = "An imported consent needs the moment at which it was given."
     if faults:
         raise invalid(faults)
+
+
+def check_audience(data: Mapping[str, Any], version: Published) -> None:
+    """Refuse an optional grant where the audience is children: a child can not consent alone (H1); raises Refused."""
+    if version.gate.audience == "children" and _grants_any(data):
+        raise invalid({"choices": "A site for children can not be given optional consent by the visitor alone."})
 
 
 def _check_date(data: Mapping[str, Any], version: Published, now: datetime) -> dict[str, str]:
@@ -445,7 +449,8 @@ def hold(site: str, visitor: uuid.UUID) -> dict[uuid.UUID, datetime]:
     The records that are there, with their times.
     """
     query = select(Record.id, Record.recorded_at).where(Record.site == site, Record.visitor == visitor)
-    found = db.session.execute(query.order_by(Record.id).with_for_update()).all()
+    # Always in one order, and in that of the visitor's index: by id SQLite went through a million records, in 8 s.
+    found = db.session.execute(query.order_by(Record.recorded_at, Record.id).with_for_update()).all()
     if not found:
         raise no_receipt()
     return {row.id: row.recorded_at for row in found}

@@ -1,7 +1,8 @@
 """Forgets records after the life of the decision and the site's claim period (G3): who they were of, and what was said.
 
 The daily counts stay, and so do versions. The period runs from the end of the decision's life, also when the visitor
-replaced it before: until then it can be the proof of what was lawful on it (GDPR 7(1), 17(3)(e)).
+replaced it before: until then it can be the proof of what was lawful on it (GDPR 7(1), 17(3)(e)). A record stays as
+long as an older one of its visitor has to: a grant is never left behind without its withdrawal.
 """
 
 import json
@@ -9,17 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import BigInteger, and_, case, delete, exists, literal, or_, select, type_coerce
 from sqlalchemy.engine import Connection, Engine, Row
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from consent import batches, terms
 from consent.batches import Go
-from consent.db import writing_on
+from consent.db import DAY_US, microseconds, writing_on
 from consent.outbox import Event
 from consent.outcomes import Outcome
 from consent.records import Record, permitted_before
-from consent.terms import GRANTS
+from consent.rights import is_held
+from consent.terms import GRANTS, Term
 from consent.versions import Version
 
 # Thirteen months, the longest life that a consent can have: whoever was asked last before a change can still be shown
@@ -28,12 +30,13 @@ CLAIM_DAYS = 395
 
 
 class Due(NamedTuple):
-    """Records to delete: of these versions, granting or not, decided until `until`."""
+    """Records to delete: of these versions, granting or not, decided until `until`. `ended`: life over before it."""
 
     site: str
     versions: tuple[int, ...]
     grants: bool
     until: datetime
+    ended: datetime
 
 
 def claim_days(definition: Mapping[str, Any]) -> int:
@@ -64,9 +67,9 @@ def _due(engine: Engine, site: str, now: datetime) -> Iterator[Due]:
     rows = terms.of(engine, site)
     for (days, counted), alike in terms.grouped(rows, lambda row: (row.consent_days, row.counted_until)).items():
         until = min(ended, counted) - timedelta(days=days)  # a consent is counted before its record goes
-        yield Due(site, tuple(row.version for row in alike), True, until)
+        yield Due(site, tuple(row.version for row in alike), True, until, ended)
     for days, alike in terms.grouped(rows, lambda row: row.refusal_days).items():
-        yield Due(site, tuple(row.version for row in alike), False, ended - timedelta(days=days))
+        yield Due(site, tuple(row.version for row in alike), False, ended - timedelta(days=days), ended)
 
 
 def _delete_all(engine: Engine, due: Due, column: InstrumentedAttribute[Any], now: datetime, go: Go) -> int:
@@ -85,10 +88,24 @@ def _delete_all(engine: Engine, due: Due, column: InstrumentedAttribute[Any], no
 
 def _batch(due: Due, column: InstrumentedAttribute[Any], low: datetime) -> Any:
     kind = Record.action.in_(GRANTS) if due.grants else Record.action.not_in(GRANTS)
-    here = and_(Record.site == due.site, column >= low, column <= due.until, Record.version.in_(due.versions), kind)
+    here = and_(
+        Record.site == due.site, column >= low, column <= due.until, Record.version.in_(due.versions), kind,
+        ~is_held(Record))  # a restriction keeps what the visitor may need for a claim of their own (GDPR 18(1)(c))
     if column is Record.recorded_at:
         here = and_(here, Record.decided_at.is_(None))
-    return select(Record.id, Record.visitor, column.label("decided")).where(here).order_by(column).limit(batches.MOST)
+    query = select(Record.id, Record.visitor, column.label("decided")).where(here, ~_is_needed(column, due.ended))
+    return query.order_by(column).limit(batches.MOST)
+
+
+def _is_needed(column: InstrumentedAttribute[Any], ended: datetime) -> Any:
+    """Whether something older of the visitor has to stay: without what came after, a grant would be the last word."""
+    older = aliased(Record)
+    said, grants = type_coerce(terms.decided(older), BigInteger), older.action.in_(GRANTS)
+    end = said + literal(DAY_US, BigInteger) * case((grants, Term.consent_days), else_=Term.refusal_days)
+    stays = or_(end > microseconds(ended), and_(grants, end > type_coerce(Term.counted_until, BigInteger)))
+    return exists().where(
+        older.site == Record.site, older.visitor == Record.visitor, older.id != Record.id,
+        said <= type_coerce(column, BigInteger), Term.site == older.site, Term.version == older.version, stays)
 
 
 def _delete(connection: Connection, site: str, rows: Sequence[Row[Any]]) -> int:

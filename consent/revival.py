@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import alembic.command
 from alembic.config import Config
 from flask import current_app
-from sqlalchemy import Table, delete, func, insert, inspect, select
+from sqlalchemy import Table, delete, func, insert, inspect, select, true
 from sqlalchemy.engine import Connection
 
 from consent import outbox, rights, tombstones, versions
@@ -26,7 +26,7 @@ from consent.sealed import Header
 from consent.sites import Site
 from consent.tombstones import Damaged, Mark, Tombstone
 
-OF_NO_VISITOR: Final = frozenset({"alembic_version", "job"})  # tables whose rows are no data
+NO_DATA: Final = frozenset({"alembic_version", "job", "job_lock"})  # what a database without a site has too
 RESTRICTIONS: Final = Restriction.__table__.name
 REQUESTS: Final = Request.__table__.name
 WHEN: Final = ("recorded_at", "created_at", "received_at", "at")
@@ -83,7 +83,7 @@ def migrations() -> Config:
 def keep(connection: Connection) -> Kept:
     """Read what has to outlive the database on this connection."""
     there = set(inspect(connection).get_table_names())
-    known = [table for name, table in db.metadata.tables.items() if name in there and name not in OF_NO_VISITOR]
+    known = [table for name, table in db.metadata.tables.items() if name in there and name not in NO_DATA]
     has_data = any(connection.execute(select(1).select_from(table).limit(1)).first() for table in known)
     names = (Tombstone.__table__.name, Restoration.__table__.name, RESTRICTIONS, REQUESTS)
     return Kept(True, has_data, {table.name: _rows(connection, table) for table in known if table.name in names})
@@ -145,10 +145,9 @@ def _erase_again(connection: Connection, work: Work) -> int:
     erased = 0
     for site in list(connection.scalars(select(Tombstone.__table__.c.site).distinct())):
         hits = _hits(connection, site, work.keys)
-        for visitor, at in hits.items():
-            _erase(connection, site, visitor, at)
-        _tell(connection, site, hits, work.now)
-        erased += len(hits)
+        gone = [visitor for visitor, at in hits.items() if _erase(connection, site, visitor, at)]
+        _tell(connection, site, gone, work.now)
+        erased += len(gone)
     return erased
 
 
@@ -172,8 +171,10 @@ def of_visitors() -> list[Table]:
     ]
 
 
-def _when(table: Table) -> Any:
-    return next(table.c[name] for name in WHEN if name in table.columns)
+def _until(table: Table, at: datetime) -> Any:
+    """The condition that a row is of before an erasure; one without a time of its own is."""
+    column = next((table.c[name] for name in WHEN if name in table.columns), None)
+    return true() if column is None else column <= at
 
 
 def _hits(connection: Connection, site: str, keys: Sequence[str]) -> dict[uuid.UUID, datetime]:
@@ -183,33 +184,36 @@ def _hits(connection: Connection, site: str, keys: Sequence[str]) -> dict[uuid.U
     ends = {row.digest: row.at for row in rows}
     used = [key for key in keys if tombstones.key_id(key) in {row.key for row in rows}]
     hits: dict[uuid.UUID, datetime] = {}
-    for visitor, first in _visitors(connection, site):
+    for visitor in _visitors(connection, site):
         for key in used:
             at = ends.get(tombstones.digest(key, site, visitor))
-            if at is not None and first <= at:
+            if at is not None:
                 hits[visitor] = max(at, hits.get(visitor, at))
     return hits
 
 
-def _visitors(connection: Connection, site: str) -> Iterator[tuple[uuid.UUID, datetime]]:
-    """Every visitor of the site in every table, with the time of the first row."""
+def _visitors(connection: Connection, site: str) -> Iterator[uuid.UUID]:
+    """Every visitor of the site, once for each table."""
     for table in of_visitors():
-        mine = (table.c.site == site) & table.c.visitor.is_not(None)
-        query = select(table.c.visitor, func.min(_when(table))).where(mine).group_by(table.c.visitor)
-        for row in connection.execute(query.execution_options(yield_per=10_000)):
-            yield row[0], row[1]
+        query = select(table.c.visitor).where(table.c.site == site, table.c.visitor.is_not(None)).distinct()
+        yield from connection.scalars(query.execution_options(yield_per=10_000))
 
 
-def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) -> None:
+def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) -> bool:
+    """Delete what is of before `at`; whether there was anything: a visitor can have come back since."""
     permits = RemovalPermit.__table__
     permit = {"site": site, "id": uuid.uuid4(), "visitor": visitor, "before": None}
     connection.execute(insert(permits).values(permit))
+    gone = 0
     for table in of_visitors():
-        if table.name == RESTRICTIONS:  # with what it took off the counts
+        old = (table.c.site == site) & (table.c.visitor == visitor) & _until(table, at)
+        if table.name != RESTRICTIONS:
+            gone += connection.execute(delete(table).where(old)).rowcount
+        elif connection.scalar(select(table.c.at).where(old)) is not None:  # with what it took off the counts
             rights.release_on(connection, site, visitor)
-            continue
-        connection.execute(delete(table).where(table.c.site == site, table.c.visitor == visitor, _when(table) <= at))
+            gone += 1
     connection.execute(delete(permits).where(permits.c.site == site, permits.c.id == permit["id"]))
+    return gone > 0
 
 
 def _tell(connection: Connection, site: str, erased: Iterable[uuid.UUID], now: datetime) -> None:

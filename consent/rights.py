@@ -74,6 +74,12 @@ def holds_back(event: Any) -> ColumnElement[bool]:
         event.created_at <= Restriction.at)
 
 
+def is_held(record: Any) -> ColumnElement[bool]:
+    """The condition that a record is restricted."""
+    return exists().where(
+        Restriction.site == record.site, Restriction.visitor == record.visitor, record.recorded_at <= Restriction.at)
+
+
 def restrict(site: str, visitor: uuid.UUID, now: datetime) -> Done:
     """Restrict all that this visitor said until now; what was restricted before is not counted. Raises Refused.
 

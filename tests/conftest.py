@@ -40,8 +40,8 @@ PASSWORD = "correct horse battery"
 LITTLE_WORK = {"argon2__time_cost": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
 # What takes long comes first, so that no worker of a parallel run is alone with it at the end.
 LONG = (
-    "tests/browser/", "test_kill.py", "test_reload.py", "test_fast_door.py", "test_openapi.py", "test_nginx.py",
-    "test_nginx_site.py",
+    "tests/browser/", "test_kill.py", "test_backups.py", "test_reload.py", "test_fast_door.py", "test_openapi.py",
+    "test_nginx.py", "test_nginx_site.py",
 )
 DOORS = ("wsgi", "asgi")
 # What stands in the brackets behind a test's name when it shares a server with others.

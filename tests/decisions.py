@@ -97,6 +97,10 @@ def kept(rows: list[Row], grants: dict[int, int], refusals: dict[int, int], clai
     def life(row: Row) -> int:
         return (grants if row["action"] in GRANTS else refusals)[row["version"]]
 
-    return {row["id"] for row in rows if said(row) + timedelta(days=life(row) + claim) > now}
+    first: dict[Any, datetime] = {}  # of each visitor the earliest decision that has to stay: all later ones do too
+    for row in rows:
+        if said(row) + timedelta(days=life(row) + claim) > now:
+            first[row["visitor"]] = min(first.get(row["visitor"], now), said(row))
+    return {row["id"] for row in rows if row["visitor"] in first and said(row) >= first[row["visitor"]]}
 
 

@@ -417,6 +417,22 @@ def test_who_came_back_after_an_erasure_is_not_erased_again(poort: Poort) -> Non
     assert poort.ids() == {second["record"]["id"]}
 
 
+def test_a_database_that_refuses_a_large_backup_says_so_and_stays_as_it_is(postgres: Postgres, tmp_path: Path) -> None:
+    poort = Poort(postgres.fresh(), tmp_path)
+    with psycopg.connect(poort.url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO daily_count SELECT 'shop', date '2026-01-01' + n % 300, false, md5(n::text)::varchar(16), "
+            "md5((n * 7)::text), n FROM generate_series(1, 30000) AS n")
+        file = poort.backup()
+        connection.execute("DROP TABLE restoration")
+        connection.execute("CREATE VIEW restoration AS SELECT 1 AS n")
+    poort.let_go()
+    assert "The database refuses the backup" in poort.fails("backup", "restore", str(file), "--replace")
+    with psycopg.connect(poort.url) as connection:
+        assert connection.execute("SELECT count(*) FROM daily_count").fetchone() == (30_000,)
+    close(poort.app)
+
+
 def test_a_restriction_since_the_backup_is_kept_and_one_that_was_lifted_is_not(poort: Poort) -> None:
     path, made = f"{ME}/restriction", [poort.decide()["receipt"] for _ in range(3)]
     assert poort.ask("POST", path, made[0]).status_code < 300

@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,3 +56,23 @@ def test_a_version_from_before_these_fields_is_shown_without_them() -> None:
 def test_what_the_script_does_not_read_is_not_sent_to_every_visitor(unread: str) -> None:
     script, alone = banners.script_for(published(snapshot())), banners.script_without_site()
     assert script.count(unread.encode()) == alone.count(unread.encode())
+
+
+def test_what_looks_for_news_is_there_for_a_site_that_has_news_alone() -> None:
+    """And says no more of a policy than that there is one: the words come with the notice."""
+    version = published(snapshot())
+    quiet = banners.script_for(version)
+    news = {"version": 1, "date": "2026-12-01", "summary": {"nl": "Korter bewaard.", "en": "Kept shorter."}}
+    told = banners.script_for(replace(version, since={**version.since, "notice": news}))
+    assert b"aside:" not in quiet
+    assert b"aside:" in told
+    assert b"notice:{version:1}" in told
+    assert b"Korter bewaard" not in told
+
+
+def test_an_owners_words_that_look_like_keys_stay_as_they_are() -> None:
+    frozen = snapshot()
+    frozen["definition"]["controller"]["name"] = name = 'Webwinkel {"site":1,"ask":2'
+    script = banners.script_for(published(frozen)).decode()
+    assert f"name:{json.dumps(name)}" in script
+    assert '{site:"shop",' in script

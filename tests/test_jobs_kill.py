@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from app import create_app
-from consent import accounts, contracts, expiry, idle, mails, runs, sites, versions
+from consent import accounts, contracts, expiry, idle, jobs, mails, runs, sites, versions
 from consent.counts import DailyCount
 from consent.db import alone, db, writing_on
 from consent.outbox import DEAD, Event
@@ -50,7 +50,7 @@ class Seed:
 
     def __init__(self, kind: str, server: Server) -> None:
         self.kind, self.server = kind, server
-        self.rows = decisions.many("shop", NOW - timedelta(days=390), 360, 5_000)
+        self.rows = decisions.many("shop", NOW - timedelta(days=390), 360, 6_000)
         app = application(server)
         with app.app_context():
             self._sites()
@@ -59,6 +59,15 @@ class Seed:
             self._people()
             self._events()
         close(app)
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """What PROGRESS says when all is done."""
+        days = {1: LIFE}
+        expired = decisions.expired(self.rows, days, NOW - expiry.MARGIN)
+        left = decisions.kept(self.rows, days, days, CLAIM, NOW)
+        return {"expire": sum(expired.values()), "forget": len(left), "errors": 0, "accounts": 2 * PEOPLE,
+                "organisations": 0}
 
     def _sites(self) -> None:
         own = {"consent_days": LIFE, "refusal_days": LIFE, "claim_days": CLAIM}
@@ -113,24 +122,26 @@ def begun(server: Server, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def cut_off(seed: Seed, job: str, query: str) -> bool:
-    """Kill a runner as soon as it has done something of the job; whether it was in the middle of it."""
+    """Kill a runner as soon as it has done something of the job; whether something was left then."""
     before = seed.asked(query)
     with begun(seed.server, job) as process:
         while process.poll() is None and seed.asked(query) == before:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    return process.returncode == -signal.SIGKILL
+    return seed.asked(query) != seed.ends[job]
 
 
 def test_a_job_that_is_cut_off_is_done_by_the_next_runner_and_once_by_two(seed: Seed) -> None:
     cut = [cut_off(seed, job, query) for job, (query, kinds) in PROGRESS.items() if seed.kind in kinds]
-    assert sum(cut) > len(cut) / 2, "too few were hit in the middle: the test proves too little"
+    assert any(cut), "none was hit in the middle: the test proves nothing"
     both = [begun(seed.server), begun(seed.server)]
     said = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     app = application(seed.server)
     with app.app_context():
+        # A runner that got to its end waited for what the one before had not counted; it is due tomorrow.
+        jobs.run_now("forget")
         _all_is_done_once(seed)
     close(app)
 

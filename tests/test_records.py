@@ -315,6 +315,21 @@ class TestRefused:
         define(key="kids", audience="children")
         assert post(body("accept_all"), key="kids").json["fields"].keys() == {"choices"}
         assert post(body("necessary_only"), key="kids").status_code == 201
+        for source in ("settings", "api"):
+            one = body("custom", source=source, choices=dict.fromkeys(CHOICES, False), trackers={"hotjar": True})
+            refused = post(one, key="kids")
+            assert (refused.status_code, refused.json["fields"].keys()) == (422, {"choices"})
+
+    def test_a_page_of_before_the_site_was_for_children_can_not_grant_either(
+        self, post: Post, define: Callable[..., Any]
+    ) -> None:
+        """H1"""
+        define()
+        define(audience="children")
+        refused = post(body("accept_all"))
+        assert refused.status_code == 422
+        assert "children" in refused.json["fields"]["choices"]
+        assert post(body("withdraw")).status_code == 201
 
     def test_too_many_from_one_address_is_429(self, client: FlaskClient) -> None:
         event = {"type": "shown", "version": 1, "language": "nl", "page_group": None}

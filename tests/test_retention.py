@@ -130,6 +130,19 @@ class TestForget:
         retention.forget(db.engine, NOW + 575 * DAY)
         assert count(Record) == 0
 
+    def test_a_withdrawal_does_not_go_before_the_consent_that_it_took_back(self, define: Define) -> None:
+        """Else the consent would be the visitor's last word again, and a back end that asks would be told so."""
+        define(consent_days=395, refusal_days=395, claim_days=30)
+        define(consent_days=30, refusal_days=30, claim_days=30)
+        grant = decision("shop", NOW)
+        taken_back = decision("shop", NOW + DAY, "withdraw", visitor=grant["visitor"], version=2)
+        decisions.store(db.engine, [grant, taken_back])
+        for after, left in ((100, 2), (424, 2), (426, 0)):
+            expiry.expire(db.engine, NOW + after * DAY)
+            retention.forget(db.engine, NOW + after * DAY)
+            assert count(Record) == left, after
+        assert not counted()
+
     def test_a_consent_waits_until_it_is_counted(self, shop: Version) -> None:
         decisions.store(db.engine, [decision("shop", NOW), decision("shop", NOW, "necessary_only")])
         retention.forget(db.engine, NOW + 900 * DAY)

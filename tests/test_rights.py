@@ -1,6 +1,7 @@
 """What visitors may ask by law: erasure with an answer, restriction, and the list of requests that the owner sees."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -330,6 +331,34 @@ class TestPage:
         assert 'data-receipt=""' in page
         hostile = client.post("/me/shop", data={"receipt": '"><script>alert(1)</script>'}).text
         assert "<script>alert" not in hostile
+
+
+# Among millions -------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("migrated", ["sqlite"], indirect=True)
+def test_no_right_costs_a_walk_through_everybody_s_records(
+    app: Flask, client: FlaskClient, visitor: dict[str, Any]
+) -> None:
+    """One such walk through a million records took 8 s, with everybody's decisions in line behind it."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if statement.startswith(("SELECT", "DELETE", "UPDATE")):
+            asked.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        for method, path in (("POST", "/restriction"), ("DELETE", "/restriction"), ("DELETE", "")):
+            assert ask(client, visitor["last"], method, path).status_code == 204
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len(asked) > 12
+    with db.engine.connect() as connection:
+        for statement, parameters in asked:
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            walks = [step for step in plan if re.match(r"(SCAN|SEARCH) (record|outbox|outcome)\b", step)
+                     and not re.search(r"visitor=\?|\bid=\?|record=\?", step)]
+            assert walks == [], statement
 
 
 # Two at once ----------------------------------------------------------------------------------------------------------

@@ -100,6 +100,16 @@ class TestMe:
         assert graph[0]["dpv:isIndicatedAtTime"]["@value"] == moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
         assert graph[0]["dpv:hasDuration"]["poort:until"]["@value"] == until
 
+    @pytest.mark.parametrize("source", ["banner", "settings", "api", "import"])
+    def test_where_a_choice_came_from_is_marked_everywhere(self, client: FlaskClient, post: Post, source: str) -> None:
+        """E5"""
+        moment = {"decided_at": datetime.now(UTC).isoformat()} if source == "import" else {}
+        stored = post(body("accept_all", source=source, **moment)).json
+        assert stored["record"]["source"] == source
+        assert [row["source"] for row in show(client, stored["receipt"]).get_json()["records"]] == [source]
+        (receipt,) = show(client, stored["receipt"], "/export").get_json(force=True)["@graph"]
+        assert receipt["dpv:hasIndicationMethod"]["poort:source"] == source
+
     def test_erasing_is_for_good_and_for_this_visitor_alone(
         self, client: FlaskClient, visitor: dict[str, Any], post: Post
     ) -> None:

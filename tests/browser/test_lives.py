@@ -14,6 +14,7 @@ from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet, wait_until
 from tests.browser.one_door import door  # noqa: F401 -- a fixture
 from tests.browser.server import Poort
+from tests.browser.test_axe import faults
 from tests.browser.test_cookie import put, signed
 from tests.browser.visitor import Visitor
 
@@ -62,7 +63,7 @@ def last(poort: Poort, key: str, visitor: Visitor) -> dict[str, Any]:
 
 
 def test_a_new_tracker_asks_those_it_concerns_for_that_alone_and_keeps_the_rest(
-    net: Internet, asked: Any, poort: Poort
+    net: Internet, asked: Any, poort: Poort, axe_source: str
 ) -> None:
     key = "life-new"
     publish(poort, key, 1)
@@ -76,6 +77,11 @@ def test_a_new_tracker_asks_those_it_concerns_for_that_alone_and_keeps_the_rest(
     allowing = asked(key, all_on)
     expect(allowing.banner.locator("li")).to_have_count(1)
     expect(allowing.banner).to_contain_text("Nieuw: Leadinfo, voor marketing.")
+    yes, no = (allowing.control(name).bounding_box() for name in ("accept-all", "necessary-only"))
+    assert yes
+    assert no
+    assert [yes["width"], yes["height"]] == pytest.approx([no["width"], no["height"]], abs=1)  # B4
+    assert faults(allowing, axe_source) == []
     net.forget()
     allowing.open(allowing.page.url, banner=True).asks_exactly(OLD)
     allowing.accept_all()
@@ -146,17 +152,19 @@ def test_a_change_of_a_category_asks_for_it_alone_in_one_line(net: Internet, ask
     expect(visitor.control("notice")).to_have_count(0)
 
 
-def test_a_material_policy_is_told_once_and_asks_nobody(net: Internet, asked: Any, poort: Poort) -> None:
+def test_a_material_policy_is_told_once_and_asks_nobody(
+    net: Internet, asked: Any, poort: Poort, axe_source: str
+) -> None:
     key = "life-told"
     publish(poort, key, 1)
     before = asked(key)
     before.only_necessary()
     publish(poort, key, policy=POLICY)
-    visitor = asked(key, before, banner=False)
+    visitor = asked(key, before, banner=False, width=360)
     notice = visitor.page.get_by_role("region", name="Nieuwe privacyverklaring per 1 december 2026")
     expect(notice).to_contain_text(SUMMARY["nl"])
     expect(notice.get_by_role("link")).to_have_attribute("href", sites.site(key)["controller"]["policy_url"])
-    assert notice.locator("button").bounding_box() is not None
+    assert faults(visitor, axe_source) == []
     assert visitor.page.evaluate("document.activeElement === document.body")
     visitor.reopen()  # the settings are not behind it
     expect(notice).to_be_hidden()
