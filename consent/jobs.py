@@ -55,9 +55,9 @@ class Job(NamedTuple):
 JOBS = (
     Job("webhooks", timedelta(0), _deliver),  # tells the owners' own systems
     Job("webhook-log", timedelta(days=1), _tidy),  # keeps the log of webhooks to its days
-    Job("traces", timedelta(hours=1), _overwrite),  # ends restrictions of nobody, and empties SQLite's log (G5)
     Job("backup", timedelta(days=1), backups.daily),  # makes a backup and proves it
     Job("backup-expiry", timedelta(hours=1), backups.tidy),  # deletes old backups, and tombstones that none needs
+    Job("traces", timedelta(hours=1), _overwrite),  # ends restrictions of nobody, and empties SQLite's log (G5)
 )
 
 

@@ -446,7 +446,8 @@ class TestJobs:
         assert receiver.taken == [], "an address of this machine, which the setting does not allow"
 
     def test_a_job_with_a_period_waits_for_it(self, app: Flask) -> None:
-        assert [line.partition(":")[0] for line in jobs.run_due()] == ["webhooks", "webhook-log", "traces"]
+        assert [line.partition(":")[0] for line in jobs.run_due()] == [
+            "webhooks", "webhook-log", "backup", "backup-expiry", "traces"]
         assert [line.partition(":")[0] for line in jobs.run_due()] == ["webhooks"]
 
     def test_the_log_goes_back_thirty_days(self, post: Post, receiver: Receiver, secret: str) -> None:
