@@ -121,7 +121,8 @@ JOBS = (
     Job("organisations", DAY, _organisations, mark("Deletes an organisation a year after its contract ended")),
     Job("backup", DAY, backups.daily, mark("Makes a backup and proves it")),
     Job("backup-expiry", HOUR, backups.tidy, mark("Deletes old backups, and tombstones that none needs")),
-    Job("traces", HOUR, _overwrite, mark("Ends restrictions of nobody, and leaves no trace of what was erased")),  # last: what the others deleted too
+    # Last, for what the others deleted too.
+    Job("traces", HOUR, _overwrite, mark("Ends restrictions of nobody, and leaves no trace of what was erased")),
 )
 
 
