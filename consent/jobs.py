@@ -114,7 +114,6 @@ JOBS = (
     Job("webhooks", timedelta(0), _deliver, mark("Tells your own systems of every decision")),
     Job("mail", timedelta(0), _mail, mark("Sends mails to owners")),
     Job("expire", HOUR, _expire, mark("Counts the consents whose time is over")),
-    Job("traces", HOUR, _overwrite, mark("Ends restrictions of nobody, and leaves no trace of what was erased")),
     Job("forget", DAY, _forget, mark("Deletes records after consent life and claim period")),
     Job("errors", DAY, _forget_errors, mark("Deletes what went wrong after 30 days, and the log of webhooks")),
     Job("mail-log", DAY, _tidy_mails, mark("Forgets whom mails were sent to, and what they said")),
@@ -122,6 +121,8 @@ JOBS = (
     Job("organisations", DAY, _organisations, mark("Deletes an organisation a year after its contract ended")),
     Job("backup", DAY, backups.daily, mark("Makes a backup and proves it")),
     Job("backup-expiry", HOUR, backups.tidy, mark("Deletes old backups, and tombstones that none needs")),
+    # Last, for what the others deleted too.
+    Job("traces", HOUR, _overwrite, mark("Ends restrictions of nobody, and leaves no trace of what was erased")),
 )
 
 

@@ -103,7 +103,7 @@ class TestMetrics:
         text = server.call("GET", "/metrics").body.decode()
         assert WORD not in text
         labels = {tuple(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples}
-        assert labels == {(), ("le",), ("route", "status"), ("reason",), ("job",)}
+        assert labels == {(), ("le",), ("route", "status"), ("reason",), ("job",), ("state",)}
         reasons = set(re.findall(r'reason="(\w+)"', text))
         assert reasons == {*ALLOWED, *REFUSED}
 
