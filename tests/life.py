@@ -1,4 +1,4 @@
-"""The model that tests/browser/test_whole_life.py holds the product against: what consent is, in plain Python and by itself.
+"""The model that tests/browser/test_whole_life.py holds the product against: what consent is, in plain Python.
 
 Nothing here is taken from the product but the contract's words; a rule that is wrong in both would have to be wrong
 twice.
