@@ -143,7 +143,8 @@ def show_life(user: User, today: date) -> None:
         return
     try:
         with writing():
-            db.session.execute(update(User).where(User.id == user.id, User.seen_on != today).values(seen_on=today))
+            mine = update(User).where(User.id == user.id, User.seen_on.is_distinct_from(today))
+            db.session.execute(mine.values(seen_on=today))
     except (SQLAlchemyError, OSError) as error:
         log.warning("The day of a user was not kept", extra={"fault": type(error).__name__})
 

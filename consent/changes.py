@@ -25,7 +25,8 @@ ASKS, ASKS_NOT = "F3", "F4"  # the rules of regulation.md by which a change asks
 # The kinds by which a tracker or category asks again, as the banner gets them.
 MATERIAL: Final = ("new", "moved", "vendor", "role", "exempt", "purpose", "controller", "policy")
 
-ALIKE: Final = 0.75  # two words that resemble each other more than this are forms of one: bezoeken, bezoek
+ALIKE: Final = 0.9  # two words that resemble each other more than this are one with a typo: bezoeken, bezoekken
+STEM, ENDING = 0.7, 3  # or forms of one, by this part that they begin with and so many letters at the end: bezoek
 _ARTICLES: Final = frozenset({"de", "het", "een", "the", "a", "an"})  # to add or drop one changes no purpose
 
 Row = Mapping[str, Any]
@@ -173,6 +174,10 @@ def _is_form(one: str, other: str) -> bool:
         return True
     if one[0] != other[0] or any(letter.isdigit() for letter in one + other):
         return False
+    longer = max(len(one), len(other))
+    stem = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    if stem >= STEM * longer and longer - stem <= ENDING:
+        return True
     return SequenceMatcher(None, one, other, autojunk=False).ratio() > ALIKE
 
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -33,7 +33,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import TypeEngine
@@ -278,15 +278,13 @@ def leave_no_trace(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
         return True
     turns = Turns(engine)
-    connection = engine.raw_connection()
     try:
-        with turns.take():
+        with turns.take(), closing(engine.raw_connection()) as connection:
             busy, _, _ = _executed(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
         return not busy
-    except pysqlite3.Error:
+    except (pysqlite3.Error, SQLAlchemyError):
         return False
     finally:
-        connection.close()
         turns.close()
 
 

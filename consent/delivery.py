@@ -107,8 +107,9 @@ def _is_same(engine: Engine, hook: Hook) -> bool:
 
 
 def _waits(engine: Engine, event: Row[Any]) -> bool:
-    """Whether it is still to be told: the visitor may have been erased since it was read."""
-    query = select(Event.id).where(Event.site == event.site, Event.id == event.id, Event.state == WAITING)
+    """Whether it is still to be told: the visitor may have been erased or restricted since it was read."""
+    mine = (Event.site == event.site, Event.id == event.id, Event.state == WAITING)
+    query = select(Event.id).where(*mine, ~holds_back(Event))
     with engine.connect() as connection:
         return connection.execute(query).first() is not None
 

@@ -15,8 +15,10 @@ def erase(site: str, visitor: uuid.UUID, version: Version, now: datetime) -> rig
     comes with its event, so what belongs to the records that are gone is there when its turn comes. The owner's own
     systems are told last, so that they erase too.
     """
+    tombstones.bury(site, visitor, now)
     decided = records.erase(site, visitor)
-    tombstones.bury(site, visitor, max(now, *decided))
+    if max(decided, default=now) > now:  # by the clock of another server
+        tombstones.bury(site, visitor, max(decided))
     done = {
         "records": len(decided),
         "events": outbox.forget(site, visitor, records.Record.__table__),

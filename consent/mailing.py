@@ -79,14 +79,17 @@ def _postpone(engine: Engine, answer: str, tally: Tally, now: datetime) -> None:
     """Everything that is due waits: each mail alone would hold the jobs for as long as this one did."""
     with engine.connect() as connection:
         mails = list(connection.execute(_due(now)))
-    _fail(engine, mails, answer, tally, now)
+    _fail(engine, mails, answer, tally, now, away=True)
 
 
-def _fail(engine: Engine, mails: list[Row[Any]], answer: str, tally: Tally, now: datetime) -> None:
+def _fail(
+    engine: Engine, mails: list[Row[Any]], answer: str, tally: Tally, now: datetime, away: bool = False
+) -> None:
+    """Try again later. Only what the server refuses is given up some day: one that is away loses no mail."""
     with writing_on(engine) as connection:
         for mail in mails:
             tally.failed += 1
-            if now - (mail.begun_at or now) < PATIENCE:
+            if away or now - (mail.begun_at or now) < PATIENCE:
                 due_at = now + wait(mail.attempts + 1, random.random(), FIRST)  # noqa: S311  # nothing secret
                 _note(connection, mail, now, answer=answer, due_at=due_at)
             else:

@@ -21,6 +21,9 @@ def connected() -> Iterator[Any]:
         yield given
         return
     with _migrate.db.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":  # an index of a large table takes longer than a request may
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.commit()
         yield connection
 
 

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -285,6 +286,9 @@ def _named(number: int) -> dict[str, Any]:
     return {**DEFINITION, "controller": {**DEFINITION["controller"], "name": f"Owner {number}"}}
 
 
+BAKED = ('"Owner ([0-9]+)"', 'version"?:([0-9]+)')
+
+
 class _Reader(threading.Thread):
     """Asks for the same things again and again, and notes which version each answer is of, by two of its parts."""
 
@@ -300,8 +304,8 @@ class _Reader(threading.Thread):
             config = json.loads(self._get("/v1/sites/shop/config?lang=nl"))
             self.seen.append(("config", config["version"], int(config["controller"]["name"].split()[1])))
             script = self._get("/banner/shop.js").decode()
-            owner = int(script.partition('"name":"Owner ')[2].partition('"')[0])
-            self.seen.append(("script", int(script.partition('"version":')[2].partition(",")[0]), owner))
+            owner, version = (int(re.findall(pattern, script)[0]) for pattern in BAKED)
+            self.seen.append(("script", version, owner))
         self.line.close()
 
     def _get(self, path: str) -> bytes:

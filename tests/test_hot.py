@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +30,10 @@ class TestScript:
         first = client.get("/banner/shop.js")
         assert first.status_code == 200
         assert first.content_type == "text/javascript; charset=utf-8"
-        assert '"version":1' in first.text
+        assert re.search('version"?:1', first.text)
         assert "__POORT_CONFIG__" not in first.text
         define(name="Winkel")
-        assert '"version":2' in client.get("/banner/shop.js").text
+        assert re.search('version"?:2', client.get("/banner/shop.js").text)
 
     @pytest.mark.parametrize(
         ("accept", "coding", "undo"),

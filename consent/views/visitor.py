@@ -167,6 +167,7 @@ def lift(site: str) -> Response:
 
 def _do(site: str, act: Callable[[uuid.UUID, datetime], rights.Done]) -> Response:
     """Do what the holder of the receipt asks, put it on the owner's list, and say what was done to who prefers that."""
+    _hot().within_limit(call_of(request.environ), site)
     receipt, _ = _visitor(site)
     definition, now = _published(site).definition, datetime.now(UTC)
     with writing():

@@ -23,6 +23,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-quic",
     "--no-first-run",
+    "--disable-features=SpareRendererForSitePerProcess",
     # A process for every frame of every tracker costs a fifth of the suite's time, and changes no request.
     "--disable-site-isolation-trials",
 ]
