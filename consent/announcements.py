@@ -26,7 +26,7 @@ def _texts() -> Mapping[str, Mapping[str, str]]:
 
 
 def announce(
-    site: Site, number: int, previous: int | None, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime
+    site: Site, number: int, previous: int, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime
 ) -> None:
     """Queue a mail to each owner of the site's organisation: the policy of this version is another. The caller commits.
 
@@ -40,7 +40,7 @@ def announce(
 
 
 def written(
-    number: int, previous: int | None, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime
+    number: int, previous: int, snapshot: Mapping[str, Any], found: Sequence[Change], now: datetime
 ) -> tuple[str, str]:
     """The subject and the text of the announcement."""
     definition = snapshot["definition"]

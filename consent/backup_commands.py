@@ -100,5 +100,6 @@ def _told(done: Done, settings: Settings) -> list[str]:
     said.append(
         f"lost: what was stored from {_utc(header.moment)} to {_utc(done.now)}; visitors' browsers send the receipts "
         "of those hours again, and each becomes a record once more")
-    said.append("not back: versions, members and settings changed in those hours; publish again what was published")
+    said.append(
+        "not back: versions, members, passwords, webhooks and API keys of those hours; publish again what was")
     return said

@@ -195,8 +195,7 @@ def _holding(database: Path, replace: bool) -> Iterator[Kept | None]:
             kept = Kept(False, True)
         if kept.has_data and not replace:
             raise BackupError(f"{database} holds data; --replace puts the backup in its place all the same.")
-        if kept.readable:
-            _lock(old)
+        _lock(old, kept.readable)
         yield kept
 
 
@@ -206,16 +205,16 @@ def _keep(old: Any) -> Kept:
         return keep(connection)
 
 
-def _lock(old: Any) -> None:
-    """Only who has the file alone can end its log; so nobody else serves from it."""
+def _lock(old: Any, readable: bool) -> None:
+    """Only who has the file alone can end its log; so nobody else serves from it. A damaged one may have no locks."""
     try:
         old.isolation_level = None
         mode = old.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
         old.execute("BEGIN EXCLUSIVE")
         if mode != "delete" or old.execute("PRAGMA journal_mode").fetchone()[0] != "delete":
             raise pysqlite3.OperationalError("database is locked")
-    except pysqlite3.OperationalError as error:
-        _check_in_use(error, "")
+    except pysqlite3.DatabaseError as error:
+        _check_in_use(error, "" if readable else "locked")
 
 
 def _check_in_use(error: Exception, word: str) -> None:

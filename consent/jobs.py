@@ -94,7 +94,7 @@ def _organisations(engine: Engine, _: Settings) -> str:
 
 
 def _overwrite(engine: Engine, _: Settings) -> str:
-    ended = rights.tidy()
+    ended = rights.tidy(_now())
     emptied = "emptied" if leave_no_trace(engine) else "in use, left to the next time"
     return f"{ended} restrictions ended, the write-ahead log {emptied}"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from consent import counts, outbox, records, tombstones
+from consent import counts, outbox, records, rights, tombstones
 from consent.db import add_up, db, insert_new
 from consent.gate import OPTIONAL
 from consent.receipts import Receipt
@@ -76,7 +76,8 @@ def recover(
         if stored is None:
             raise Refused(410, "erased", "The visitor had this erased.")
         return stored, False
-    add_up(connection, counts.DailyCount.__table__, counts.rows(counts.of_record(row)))
+    if not rights.keep_out(receipt.site, row["visitor"], row):
+        add_up(connection, counts.DailyCount.__table__, counts.rows(counts.of_record(row)))
     if outbox.has_webhook(receipt.site):
         outbox.add(outbox.of_record(row, receipt, current.gate))
     return row, True

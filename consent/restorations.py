@@ -4,7 +4,7 @@ Browsers hold receipts of the lost hours and send them again (consent/recovery.p
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
@@ -15,7 +15,7 @@ from consent.db import Moment, db
 from consent.tombstones import LONGEST_LIFE
 
 SLACK: Final = timedelta(hours=1)  # a clock may have been wrong; what is known already is found again anyway
-SKIPPED: Final = 1_000
+FIRST: Final = 1_000
 
 
 class Restoration(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
@@ -55,12 +55,15 @@ def was_lost(found: Iterable[Window], said: datetime) -> bool:
     return any(span.start - SLACK <= said <= span.end for span in found)
 
 
-def skipped(published_at: datetime) -> int:
-    """How many numbers the version after this one leaves out.
+def skipped(published_at: datetime | None) -> int:
+    """How many numbers a version leaves out; `published_at` is the time of the one before, None for a site's first.
 
     Versions that were published in lost hours are lost too, but visitors hold receipts that name them: their numbers
-    must not come to mean something else.
+    must not come to mean something else. A number for every minute, so that the same backup can be put back twice.
     """
-    table = Restoration.__table__
-    last = db.session.scalar(select(func.max(table.c.at)))
-    return SKIPPED if last is not None and last > published_at else 0
+    at = Restoration.__table__.c.at
+    if published_at is None:
+        recent = select(func.count()).where(at > datetime.now(UTC) - LONGEST_LIFE)
+        return FIRST * (db.session.scalar(recent) or 0)
+    last = db.session.scalar(select(func.max(at)))
+    return int((last - published_at).total_seconds()) // 60 + 1 if last is not None and last > published_at else 0

@@ -4,6 +4,7 @@ Erasures since the backup are done again, from the list beside the backups and f
 restrictions and requests of visitors are taken over from that one, as far as it can be read.
 """
 
+import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from typing import Any, Final, NamedTuple
 import alembic.command
 from alembic.config import Config
 from flask import current_app
-from sqlalchemy import Table, delete, func, insert, inspect, select, true
+from sqlalchemy import Table, delete, func, insert, inspect, select, true, update
 from sqlalchemy.engine import Connection
 
 from consent import outbox, rights, tombstones, versions
+from consent.accounts import User
 from consent.db import db, insert_new, microseconds
+from consent.keys import ApiKey
 from consent.records import Record, RemovalPermit
 from consent.restorations import Restoration
 from consent.rights import Request, Restriction
@@ -29,6 +32,7 @@ from consent.tombstones import Damaged, Mark, Tombstone
 NO_DATA: Final = frozenset({"alembic_version", "job", "job_lock"})  # what a database without a site has too
 RESTRICTIONS: Final = Restriction.__table__.name
 REQUESTS: Final = Request.__table__.name
+KEYS: Final = ApiKey.__table__.name
 WHEN: Final = ("recorded_at", "created_at", "received_at", "at")
 
 
@@ -60,6 +64,7 @@ class Kept:
 
     readable: bool = False
     has_data: bool = False
+    has_records: bool = False  # without any it is no later state of the same thing
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -85,8 +90,10 @@ def keep(connection: Connection) -> Kept:
     there = set(inspect(connection).get_table_names())
     known = [table for name, table in db.metadata.tables.items() if name in there and name not in NO_DATA]
     has_data = any(connection.execute(select(1).select_from(table).limit(1)).first() for table in known)
-    names = (Tombstone.__table__.name, Restoration.__table__.name, RESTRICTIONS, REQUESTS)
-    return Kept(True, has_data, {table.name: _rows(connection, table) for table in known if table.name in names})
+    names = (Tombstone.__table__.name, Restoration.__table__.name, RESTRICTIONS, REQUESTS, KEYS)
+    has_records = Record.__table__ in known and connection.scalar(select(Record.id).limit(1)) is not None
+    rows = {table.name: _rows(connection, table) for table in known if table.name in names}
+    return Kept(True, has_data, has_records, rows)
 
 
 def _rows(connection: Connection, table: Table) -> list[dict[str, Any]]:
@@ -106,6 +113,7 @@ def revive(connection: Connection, work: Work, kept: Kept | None) -> Done:
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, "head")
     _take_over(connection, kept or Kept())
+    _close_doors(connection, kept or Kept())
     tombstones.merge(connection, _marks(work, kept or Kept()))
     erased = _erase_again(connection, work)
     connection.execute(insert(Restoration).values(at=work.now, backup_at=work.header.moment))
@@ -122,8 +130,19 @@ def _take_over(connection: Connection, kept: Kept) -> None:
             if name == REQUESTS:
                 connection.execute(delete(table))
             insert_new(connection, table, kept.rows[name])
-    if RESTRICTIONS in kept.rows:
+    if kept.has_records:
         rights.carry_over(connection, kept.rows[RESTRICTIONS])
+
+
+def _close_doors(connection: Connection, kept: Kept) -> None:
+    """A key that was revoked since stays revoked, and whoever is signed in signs in anew."""
+    keys, users = ApiKey.__table__, User.__table__
+    for row in kept.rows.get(KEYS, []):
+        if row["revoked_at"] is not None:
+            mine = update(keys).where(keys.c.digest == row["digest"], keys.c.revoked_at.is_(None))
+            connection.execute(mine.values(revoked_at=row["revoked_at"]))
+    for user in list(connection.scalars(select(users.c.id))):
+        connection.execute(update(users).where(users.c.id == user).values(fs_uniquifier=secrets.token_hex(32)))
 
 
 def _marks(work: Work, kept: Kept) -> Iterator[Mark]:

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, ColumnElement, Index, String, delete, exists, insert, select
+from sqlalchemy import JSON, BigInteger, ColumnElement, Index, String, delete, exists, func, insert, select, type_coerce
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import counts, outbox, records
+from consent import counts, outbox, records, restorations
 from consent.counts import Tally
 from consent.db import Id, Moment, db, iso, writing
 
@@ -71,13 +71,14 @@ def holds_back(event: Any) -> ColumnElement[bool]:
     """The condition that an event of the outbox tells of a restricted record."""
     return exists().where(
         Restriction.site == event.site, Restriction.visitor == event.visitor, event.record.is_not(None),
-        event.created_at <= Restriction.at)
+        event.sequence <= type_coerce(Restriction.at, BigInteger))  # both in microseconds, of the decision
 
 
 def is_held(record: Any) -> ColumnElement[bool]:
     """The condition that a record is restricted."""
+    said = func.coalesce(record.decided_at, record.recorded_at)  # as records.latest counts
     return exists().where(
-        Restriction.site == record.site, Restriction.visitor == record.visitor, record.recorded_at <= Restriction.at)
+        Restriction.site == record.site, Restriction.visitor == record.visitor, said <= Restriction.at)
 
 
 def restrict(site: str, visitor: uuid.UUID, now: datetime) -> Done:
@@ -121,8 +122,22 @@ def release(site: str, visitor: uuid.UUID) -> int:
     return len(found)
 
 
-def tidy() -> int:
-    """End the restrictions of visitors of whom no record is left; how many. Retention takes records, not this."""
+def keep_out(site: str, visitor: uuid.UUID, row: Mapping[str, Any]) -> bool:
+    """Whether a record that comes back is restricted; then what it would count is kept with the restriction."""
+    found = db.session.get(Restriction, (site, visitor), populate_existing=True)
+    if found is None or (row["decided_at"] or row["recorded_at"]) > found.at:
+        return False
+    found.tallies = _written(_read(site, found.tallies) + Counter(counts.of_record(dict(row))))
+    return True
+
+
+def tidy(now: datetime) -> int:
+    """End the restrictions of visitors of whom no record is left; how many. Retention takes records, not this.
+
+    Not as long as browsers may bring a lost record back.
+    """
+    if restorations.windows(db.session.connection(), now):
+        return 0
     left = exists().where(records.Record.site == Restriction.site, records.Record.visitor == Restriction.visitor)
     with writing():
         gone = db.session.execute(select(Restriction.site, Restriction.visitor).where(~left)).all()

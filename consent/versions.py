@@ -167,17 +167,17 @@ def publish(site: Site, now: datetime) -> tuple[Version, bool]:
     snapshot = freeze(site.draft)
     if previous is not None and previous.digest == digest_of(snapshot):
         return previous, False
-    number = previous.number + 1 + restorations.skipped(previous.published_at) if previous else 1
+    skipped = restorations.skipped(previous.published_at if previous else None)
+    number = (previous.number if previous else 0) + 1 + skipped
     found = changes_of(previous, snapshot)
     since = changes.since(previous.since if previous else None, snapshot, found, number)
-    if previous:
-        since["previous"] = previous.number  # numbers can be left out (restorations.py)
+    since["previous"] = previous.number if previous else 0  # numbers can be left out (restorations.py)
     version = _version(site.key, number, snapshot, since, found, now)
     db.session.add(version)
     site.current = number
     db.session.flush()
     if any(change.kind == "policy" and change.material for change in found):
-        announce(site, number, since.get("previous"), snapshot, found, now)
+        announce(site, number, since["previous"], snapshot, found, now)
     return version, True
 
 
@@ -194,6 +194,12 @@ def _version(
         published_at=now,
         changes=[change.as_json() for change in found],
     )
+
+
+def ended_at(site: str, number: int) -> datetime | None:
+    """When the next version took its place; None while it is in effect."""
+    later = select(Version.published_at).where(Version.site == site, Version.number > number)
+    return db.session.scalar(later.order_by(Version.number).limit(1))
 
 
 def pending(site: Site, version: Version | None) -> bool:

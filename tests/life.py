@@ -80,7 +80,7 @@ class Stored:
     versions: list[Version]
     people: dict[str, Person]
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    skips: int = 0  # numbers that the next version leaves out
+    tidied: datetime | None = None  # until when restrictions of nobody are kept, for records that may come back
 
     @property
     def current(self) -> Version:
@@ -95,11 +95,9 @@ def started(people: list[str], trackers: dict[str, str]) -> Stored:
     return Stored([Version(1, dict(trackers), dict.fromkeys(trackers, 1))], {name: Person() for name in people})
 
 
-def republished(stored: Stored, changed: dict[str, str]) -> None:
+def republished(stored: Stored, changed: dict[str, str], number: int) -> None:
     """The next publication, in which these trackers are new or in another category (F3); none is minor (F4)."""
     before = stored.current
-    number = before.number + 1 + stored.skips
-    stored.skips = 0
     since = {name: number if name in changed else before.since[name] for name in before.trackers | changed}
     stored.versions.append(Version(number, before.trackers | changed, since))
 
@@ -138,7 +136,7 @@ def forget(stored: Stored, now: datetime) -> None:
         kept = [one for one in person.records if one.end + timedelta(days=CLAIM) > now]
         person.restricted = max(0, person.restricted - (len(person.records) - len(kept)))
         person.records = kept
-        if not kept:
+        if not kept and (stored.tidied is None or now > stored.tidied):
             stored.counts += person.held
             person.held = Counter()
 
@@ -148,10 +146,8 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def definition(base: dict[str, Any], version: Version, name: str) -> dict[str, Any]:
-    """The site definition that makes this version."""
-    trackers = [
-        {"id": tracker, "category": category, "reason": "Moved by the test."} for tracker, category in
-        version.trackers.items()
-    ]
-    return {**base, "name": name, "trackers": trackers}
+def definition(base: dict[str, Any], trackers: dict[str, str], name: str) -> dict[str, Any]:
+    """The site definition with these trackers in these categories."""
+    rows = [{"id": tracker, "category": category, "reason": "Moved by the test."}
+            for tracker, category in trackers.items()]
+    return {**base, "name": name, "trackers": rows}

@@ -758,7 +758,7 @@ def test_the_examples_are_the_five_profiles() -> None:
 
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES)
 def test_an_example_is_a_site_definition_with_lawful_trackers(site: Entry) -> None:
-    assert set(site) - {"policy"} == FIELDS
+    assert set(site) - {"claim_days", "policy"} == FIELDS
     assert all(origin.startswith("https://") and origin.endswith(".example") for origin in site["origins"])
     assert (site["default_language"], site["languages"], site["jurisdiction"]) == ("nl", ["nl", "en"], "NL")
     ids = [resolve(entry, site["jurisdiction"])["id"] for entry in site["trackers"]]

@@ -241,7 +241,7 @@ def _pids(cluster: Postgres) -> list[int]:
     return [postmaster, *map(int, children)]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["asgi"])
 def test_a_database_that_hangs_holds_nobody_up(door: str) -> None:
     """Worse than one that is gone: it takes connections and never answers."""
     with servers.postgres(own=True) as cluster, shop(cluster.fresh(), door, WEB_CONCURRENCY=1) as server:

@@ -215,6 +215,7 @@ def own_cluster() -> Iterator[Postgres]:
         yield cluster
 
 
+@pytest.mark.parametrize("door", ["asgi"])  # the database is the same behind the other
 def test_without_its_database_poort_lives_is_not_ready_and_recovers(own_cluster: Postgres, door: str) -> None:
     with Server(own_cluster.fresh(), door=door, WEB_CONCURRENCY=1) as server:
         server.publish(DEFINITION)
@@ -234,6 +235,7 @@ def test_without_its_database_poort_lives_is_not_ready_and_recovers(own_cluster:
         assert ids(server) == {before["id"], decision["id"]}
 
 
+@pytest.mark.parametrize("door", ["asgi"])  # the database is the same behind the other
 def test_a_server_killed_with_its_database_keeps_what_it_acknowledged(own_cluster: Postgres, door: str) -> None:
     with Server(own_cluster.fresh(), door=door) as server:
         server.publish(DEFINITION)

@@ -216,7 +216,7 @@ class TestServers:
     ) -> None:
         queue("a")
         begun, later, waits = datetime.now(UTC), timedelta(0), []
-        with sending(app, f"smtp://127.0.0.1:{free_port()}") as send:
+        with PostOffice(lambda _: "550 5.1.1 unknown") as office, sending(app, office.url) as send:
             while send(later).dead == 0:
                 due = queued()[0].due_at - begun
                 waits.append(due - later)
@@ -229,6 +229,15 @@ class TestServers:
         assert 'poort_mails{state="dead"} 1.0' in app.test_client().get("/metrics").text
         assert "test:a" in caplog.text
         assert "a@shop.example" not in caplog.text
+
+    def test_a_server_that_is_away_for_weeks_loses_nothing(self, app: Flask) -> None:
+        queue("a")
+        with sending(app, f"smtp://127.0.0.1:{free_port()}") as send:
+            for days in range(0, 60, 10):
+                assert send(timedelta(days=days)) == mailing.Tally(failed=1)
+        with PostOffice() as office, sending(app, office.url) as send:
+            assert send(timedelta(days=61)) == mailing.Tally(sent=1)
+        assert len(office.letters) == 1
 
     @pytest.mark.parametrize("answer", ["451 4.7.1 <b@shop.example> come later", "550 5.1.1 <b@shop.example> unknown"])
     def test_one_recipient_that_is_refused_holds_nobody_else(self, app: Flask, answer: str) -> None:

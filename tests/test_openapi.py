@@ -99,9 +99,9 @@ def test_the_page_of_trackers_has_every_one_and_loads_nothing_from_elsewhere(cli
 
 # -- schemathesis -----------------------------------------------------------------------------------------------------
 
-@pytest.fixture(scope="module", params=["sqlite-asgi", "postgresql-wsgi"])
+@pytest.fixture(scope="module", params=servers.PLACES)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Poort with the shop, each database and each door once."""
+    """Poort with the shop."""
     url, door = servers.place(request, tmp_path_factory.mktemp("openapi"))
     with Server(url, door=door) as running:
         running.publish(DEFINITION)

@@ -221,7 +221,8 @@ def test_a_version_after_lost_hours_takes_no_number_of_a_lost_one(
     app: Flask, lost: datetime, define: Callable[..., versions.Version]
 ) -> None:
     """F3: a receipt for the lost version 2 must not count as one for another version 2."""
-    assert define(name="Webwinkel 2").number == 1_002
+    number = define(name="Webwinkel 2").number
+    assert number > 2
     db.session.execute(Restoration.__table__.update().values(at=NOW - HOUR))
     db.session.commit()
-    assert define(name="Webwinkel 3").number == 1_003
+    assert define(name="Webwinkel 3").number == number + 1

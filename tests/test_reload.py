@@ -116,6 +116,7 @@ def test_a_setting_that_can_not_be_used_ends_the_start_with_one_sentence(
     assert "Traceback" not in "".join(printed)
 
 
+@pytest.mark.parametrize("door", ["asgi"])  # the database is the same behind the other
 def test_a_missing_migration_is_not_ready_and_says_so(tmp_path: Path, door: str) -> None:
     server = Server(f"sqlite:///{tmp_path}/poort.sqlite3", door=door, WEB_CONCURRENCY=1)
     try:

@@ -98,7 +98,7 @@ def test_who_reads_is_not_disturbed_and_the_log_is_emptied_later(tmp_path: Path)
     with engine.connect() as reader:
         reader.execute(text("SELECT count(*) FROM record"))
         with engine.connect() as writer:
-            writer.execute(text("INSERT INTO job (name) VALUES ('one')"))
+            writer.execute(text("INSERT INTO job_lock (name) VALUES ('one')"))
             writer.commit()
         begun = time.monotonic()
         assert not leave_no_trace(engine)

@@ -19,8 +19,7 @@ from consent.db import db, iso, leave_no_trace, writing
 from consent.hot import Hot
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
-from consent.restorations import SKIPPED
-from consent.versions import Published, Unavailable, settled
+from consent.versions import Published, Unavailable, ended_at, settled
 from consent.views.door import call_of
 from consent.views.errors import response
 from consent.views.language import preferred
@@ -221,12 +220,12 @@ def _moment(version: Published) -> str:
 
 def _version(version: Published) -> dict[str, Any]:
     """A version, in effect from its publication until the next one's."""
-    later = _numbered(version.site, version.number + 1) or _numbered(version.site, version.number + 1 + SKIPPED)
+    later = ended_at(version.site, version.number)
     return {
         "site": version.site,
         **_summary(version),
         "effective_at": _moment(version),
-        "ended_at": _moment(later) if later else None,
+        "ended_at": later and iso(later),
         "changes": version.changes,
         "since": {
             "trackers": {name: tracker.since for name, tracker in version.gate.trackers.items()},
