@@ -130,7 +130,7 @@ def _take_over(connection: Connection, kept: Kept) -> None:
             if name == REQUESTS:
                 connection.execute(delete(table))
             insert_new(connection, table, kept.rows[name])
-    if kept.has_records:
+    if kept.has_records and RESTRICTIONS in kept.rows:
         rights.carry_over(connection, kept.rows[RESTRICTIONS])
 
 

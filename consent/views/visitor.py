@@ -210,12 +210,12 @@ def _summary(version: Published) -> dict[str, Any]:
     return {
         "number": version.number,
         "digest": version.digest,
-        "published_at": _moment(version),
+        "published_at": _moment(version.published_at),
     }
 
 
-def _moment(version: Published) -> str:
-    return version.published_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _version(version: Published) -> dict[str, Any]:
@@ -224,8 +224,8 @@ def _version(version: Published) -> dict[str, Any]:
     return {
         "site": version.site,
         **_summary(version),
-        "effective_at": _moment(version),
-        "ended_at": later and iso(later),
+        "effective_at": _moment(version.published_at),
+        "ended_at": later and _moment(later),
         "changes": version.changes,
         "since": {
             "trackers": {name: tracker.since for name, tracker in version.gate.trackers.items()},
