@@ -6,12 +6,24 @@ import { fill, moment, part, root, word } from "./me-words.js";
 
 const { site, api, version, origins, cookieDomain } = root.dataset;
 const form = part("change");
-const back = origins.split(" ").find((origin) => document.referrer.startsWith(`${origin}/`)) ?? origins.split(" ")[0];
+// The origin that the visitor came from; this page in another language, or again, still knows it.
+const from = origins.split(" ").find((origin) => document.referrer.startsWith(`${origin}/`));
+const back = kept() ?? from ?? origins.split(" ")[0];
 
 let token = received();
 let latest; // what the visitor said last
 let known = {}; // what the server answered last
 let pending; // a decision that was not answered yet, so that it is recorded once
+
+function kept() {
+  const key = `back-${site}`;
+  try {
+    if (from) sessionStorage.setItem(key, from);
+    return origins.split(" ").find((origin) => origin === sessionStorage.getItem(key));
+  } catch {
+    return undefined; // a browser without storage
+  }
+}
 
 /** The receipt that this page was given. It is out of the address before anything else; a reload still has it. */
 function received() {
@@ -66,7 +78,7 @@ function draw(gate) {
   const until = known.restricted_at;
   part("rows").replaceChildren(...known.records.map((record) => item(record, known.versions[record.version], until)));
   form.querySelectorAll("[data-tracker]").forEach((row) => judge(row, gate[row.dataset.tracker]));
-  form.querySelectorAll("[data-asked]").forEach(set);
+  form.querySelectorAll("[data-asked]").forEach((box) => set(box, gate));
   part("restricted").hidden = !until;
   part("restricted").dataset.text ??= part("restricted").textContent;
   part("restricted").textContent = fill(part("restricted").dataset.text, { when: until && moment(until) });
@@ -83,13 +95,14 @@ function judge(row, { allow, reason } = { allow: false, reason: "unknown_tracker
 const ownSwitch = (box) => box.querySelector("legend input");
 const rows = (box) => [...box.querySelectorAll("[data-tracker]")].filter((row) => row.querySelector("input"));
 
-/** The switches as the visitor left them. */
-function set(box) {
-  const granted = latest.choices[box.dataset.category];
-  ownSwitch(box).checked = granted;
-  rows(box).forEach((row) => {
-    row.querySelector("input").checked = latest.trackers[row.dataset.tracker] ?? granted;
-  });
+const UNASKED = ["no_choice", "stale_version", "expired", "gpc"];
+
+/** The switches as what counts now: what the visitor was not asked, or is to be asked anew, is off till they say so (F3). */
+function set(box, gate) {
+  const answers = rows(box).map((row) => gate[row.dataset.tracker] ?? { allow: false, reason: "unknown_tracker" });
+  rows(box).forEach((row, place) => { row.querySelector("input").checked = answers[place].allow === true; });
+  ownSwitch(box).checked = latest.choices[box.dataset.category] === true
+    && !answers.every(({ reason }) => UNASKED.includes(reason));
 }
 
 // -- a change ---------------------------------------------------------------------------------------------------------

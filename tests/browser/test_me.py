@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +92,7 @@ class Someone:
         return list(self.poort.call("GET", "/v1/sites/shop/me", None, {"Poort-Receipt": receipt}).json()["records"])
 
     def open(self, receipt: str, language: str = "nl") -> Page:
+        self.page.goto("about:blank")
         self.page.goto(f"{self.url}/me/shop?lang={language}#receipt={receipt}")
         self.page.locator("#me-shown").wait_for()
         return self.page
@@ -205,6 +208,33 @@ def test_a_change_is_recorded_and_leads_back_to_the_site(someone: Someone) -> No
     assert site == "https://www.shop.example"
     assert read(token)["r"] == last["id"]
     assert someone.cookies() == []
+
+
+def test_what_was_never_asked_is_off_and_saving_something_else_does_not_grant_it(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    port = free_port()
+    with Server(sqlite(tmp_path), door="asgi", PORT=port, WEB_CONCURRENCY=1,
+                POORT_PUBLIC_URL=f"http://consent.shop.example:{port}") as running:
+        running.publish(DEFINITION)
+        context = chromium.new_context()
+        someone = Someone(running, context)
+        receipt = someone.say("custom")  # functional and analytics
+        # A new tracker in a category that was allowed.
+        running.publish({**DEFINITION, "trackers": [*DEFINITION["trackers"], {"id": "clarity"}]})
+        until = time.monotonic() + 20  # the server looks for a new version now and then
+        while someone.open(receipt).locator("[name=tracker-clarity]").count() == 0 and time.monotonic() < until:
+            time.sleep(0.5)
+        page = someone.page
+        page.locator("[name=tracker-clarity]").wait_for()
+        expect(page.locator("[name=category-analytics]")).to_be_checked()
+        expect(page.locator("[name=tracker-ga4]")).to_be_checked()
+        expect(page.locator("[name=tracker-clarity]")).not_to_be_checked()
+        page.locator("[name=tracker-hotjar]").uncheck()
+        page.locator("#me-save").click()
+        said(page, "saved", "Je keuze is opgeslagen.")
+        assert someone.records(receipt)[-1]["trackers"] == {"hotjar": False, "clarity": False}
+        context.close()
 
 
 def test_everything_is_withdrawn_with_one_click(someone: Someone) -> None:

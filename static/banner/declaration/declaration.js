@@ -109,7 +109,8 @@
 
   const offerPage = (place, words, spoken) => {
     const anchor = h("a", { href: `${endpoint}/me/${site}?lang=${spoken}` }, words.mine);
-    anchor.addEventListener("click", () => lead(anchor, receipt)); // the receipt of that moment
+    // The receipt of that moment, for a new tab and a copied address too.
+    for (const name of ["pointerdown", "focus", "contextmenu", "click"]) anchor.addEventListener(name, () => lead(anchor, receipt));
     place.replaceChildren(anchor);
   };
 

@@ -118,8 +118,13 @@ export const wake = () => {
 // Who ever decided here, or had an old choice refused, is not taken at the word of another platform's cookie again.
 const isNew = () => !receipts().length && !recall().site;
 export const inherit = async () => {
-  // A visitor who changed a choice on the page of their own, and comes back: nothing runs on the old one (D4).
-  if (/^#poort=/.test(location.hash)) await use("take").catch(forget);
+  // A visitor who changed a choice on the page of their own, and comes back: nothing runs on the old one (D4), and
+  // a refusal stays.
+  const [page, came] = location.href.split("#poort=");
+  if (came) {
+    history.replaceState(0, "", page);
+    await use("take", came).catch(() => /^[nw]/.test(receipts()[0]?.a) || forget());
+  }
   const found = isNew() && (await inherited());
   if (found && isNew()) choose(found, "import", undefined, found);
 };

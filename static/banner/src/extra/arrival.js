@@ -24,10 +24,8 @@ const erase = async () => {
 
 // `#poort=TOKEN`, the link back from /me/SITE; or `#poort=erased`. As long as the server says nothing the old choice does not
 // count either.
-export const take = async () => {
-  const token = location.hash.slice(7);
-  history.replaceState(history.state, "", location.pathname + location.search);
-  if (token === "erased") return erase();
+export const take = async (token) => {
+  if (token === "erased") return erase().catch(() => {});
   const fresh = parse(token);
   if (!isNewer(fresh, receipts())) return;
   const worthless = await isWorthless(token).catch(() => {});

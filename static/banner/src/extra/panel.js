@@ -66,7 +66,7 @@ const isKeptOut = () => gpc() && decision() && choosable().some(({ id }) => deci
 const conflict = () => isKeptOut() && text("gpc_kept", { date: date(decision().t * 1e3) });
 
 // All that is kept of the visitor is one click away. The receipt stays in the fragment, which no server sees.
-const own = ({ token }) => token && link(`${endpoint}/me/${config.site}?lang=${config.language}#receipt=${token}`, text("me"), { rel: "noreferrer" });
+const own = ({ token }) => token && link(`${endpoint}/me/${config.site}?lang=${config.language}#receipt=${token}`, text("me"), { referrerpolicy: "origin" });
 
 const secondLayer = () => layer(text("reopen"), [text("settings_intro"), policy()], [
   conflict() ? h("p", {}, conflict()) : signal(),
