@@ -40,8 +40,9 @@ PASSWORD = "correct horse battery"
 LITTLE_WORK = {"argon2__time_cost": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
 # What takes long comes first, so that no worker of a parallel run is alone with it at the end.
 LONG = (
-    "tests/browser/", "test_kill.py", "test_backups.py", "test_reload.py", "test_fast_door.py", "test_openapi.py",
-    "test_nginx.py", "test_nginx_site.py",
+    "test_fast_door.py", "test_kill.py", "test_reload.py", "test_jobs_kill.py", "test_backups.py", "test_openapi.py",
+    "test_traces.py", "test_ops.py", "test_webhooks_kill.py", "test_nginx.py", "test_nginx_site.py",
+    "test_scheduler.py", "test_sdk.py", "test_middleware.py", "test_durable.py", "test_retention.py",
 )
 DOORS = ("wsgi", "asgi")
 # What stands in the brackets behind a test's name when it shares a server with others.
@@ -61,6 +62,16 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # as above
         if file.startswith("tests/browser/") and SHARED.findall(test) == ["wsgi"]:
             return "tests/browser/wsgi"  # few: one worker is enough, with the one server that they need
         return "-".join([file, *SHARED.findall(test)])
+
+    def _assign_work_unit(self, node: Any) -> None:
+        """Every second worker begins with the tests in a browser, which work more than they wait; the others wait more
+        than they work. So they share the processors best, and few change from one kind to the other.
+        """
+        browses = int(node.gateway.id.removeprefix("gw")) % 2 == 1
+        wished = next((scope for scope in self.workqueue if scope.startswith("tests/browser/") is browses), None)
+        if wished is not None:
+            self.workqueue.move_to_end(wished, last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)

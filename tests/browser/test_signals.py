@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from consent.catalogue import CATALOGUE
 from tests.browser import pages, sites, vendors
@@ -52,9 +54,23 @@ DRIVE = """
 """
 
 
-def drive(visitor: Visitor, adapter: str, states: list[dict[str, Any]], page: str = PAGE) -> tuple[list[Call], Any]:
-    heard, told = visitor.page.evaluate(DRIVE, [page, f"({ADAPTERS[adapter]})", states])
+def drive(blank: Page, adapter: str, states: list[dict[str, Any]], page: str = PAGE) -> tuple[list[Call], Any]:
+    heard, told = blank.evaluate(DRIVE, [page, f"({ADAPTERS[adapter]})", states])
     return heard, told
+
+
+@pytest.fixture(scope="module")
+def empty_page(browser: Browser) -> Iterator[Page]:
+    """For what needs no site: a context of its own for each of them would take most of the time."""
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def blank(empty_page: Page) -> Page:
+    """A page with nothing in it, and no global of the test before."""
+    empty_page.goto("about:blank")
+    return empty_page
 
 
 def test_every_adapter_is_expected_here_and_every_tracker_has_its_own() -> None:
@@ -64,17 +80,17 @@ def test_every_adapter_is_expected_here_and_every_tracker_has_its_own() -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("adapter", sorted(ADAPTERS))
-def test_a_change_of_state_is_told_in_exactly_these_calls(visitor: Visitor, adapter: str, step: str) -> None:
-    heard, told = drive(visitor, adapter, STEPS[step])
+def test_a_change_of_state_is_told_in_exactly_these_calls(blank: Page, adapter: str, step: str) -> None:
+    heard, told = drive(blank, adapter, STEPS[step])
     assert heard == expected(adapter, step)
     assert bool(told) is bool(heard), "the answer says whether the vendor was told"
 
 
 @pytest.mark.parametrize("adapter", sorted(ADAPTERS))
 @pytest.mark.parametrize("last", [ALL, NONE], ids=["granted", "refused"])
-def test_what_changes_nothing_is_not_told_again(visitor: Visitor, adapter: str, last: dict[str, Any]) -> None:
+def test_what_changes_nothing_is_not_told_again(blank: Page, adapter: str, last: dict[str, Any]) -> None:
     """But for Google, which gets one update for each decision (J2)."""
-    heard, _ = drive(visitor, adapter, [last, last])
+    heard, _ = drive(blank, adapter, [last, last])
     granted = last is ALL
     assert heard == ([consent("update", granted, granted, granted)] if adapter == "google" else [])
 
@@ -84,9 +100,9 @@ NOT_MADE = ("fbq", "pintrk", "ttq", "zE", "Intercom", "intercomSettings", "VWO",
 
 
 @pytest.mark.parametrize("adapter", sorted(ADAPTERS))
-def test_no_adapter_makes_a_global_that_keeps_a_snippet_from_loading(visitor: Visitor, adapter: str) -> None:
-    drive(visitor, adapter, [NOTHING, ALL, NONE, ALL], page="")
-    assert visitor.page.evaluate("names => names.filter(name => name in window)", list(NOT_MADE)) == []
+def test_no_adapter_makes_a_global_that_keeps_a_snippet_from_loading(blank: Page, adapter: str) -> None:
+    drive(blank, adapter, [NOTHING, ALL, NONE, ALL], page="")
+    assert blank.evaluate("names => names.filter(name => name in window)", list(NOT_MADE)) == []
 
 
 @pytest.mark.parametrize(
@@ -101,52 +117,52 @@ def test_no_adapter_makes_a_global_that_keeps_a_snippet_from_loading(visitor: Vi
     ids=["Google Ads refused", "Analytics refused", "DoubleClick refused", "Google Ads alone", "analytics refused"],
 )
 def test_what_is_said_of_a_google_tracker_beats_its_category(
-    visitor: Visitor, now: dict[str, Any], ads: bool, analytics: bool
+    blank: Page, now: dict[str, Any], ads: bool, analytics: bool
 ) -> None:
-    heard, _ = drive(visitor, "google", [NOTHING, now])
+    heard, _ = drive(blank, "google", [NOTHING, now])
     assert heard == [*(settings(True) if ads else []), consent("update", ads, analytics, True)]
 
 
-def test_without_google_s_advertising_no_signals_are_allowed(visitor: Visitor) -> None:
+def test_without_google_s_advertising_no_signals_are_allowed(blank: Page) -> None:
     """Profile `journeys`, 4: Analytics alone knows nothing of advertising, whatever the category says."""
     now = {**ALL, "trackers": {"ga4": True}}
-    heard, _ = drive(visitor, "google", [NOTHING, now])
+    heard, _ = drive(blank, "google", [NOTHING, now])
     assert ["gtag", "set", "ads_data_redaction", False] in heard
     assert settings(False)[1] in heard
 
 
-def test_a_consent_that_ends_while_the_page_is_open_is_told(visitor: Visitor) -> None:
+def test_a_consent_that_ends_while_the_page_is_open_is_told(blank: Page) -> None:
     """The receipt expired: nothing is decided any more, and nothing granted."""
-    assert drive(visitor, "google", [ALL, NOTHING])[0] == expected("google", "withdraw")
-    assert drive(visitor, "uet", [ALL, NOTHING])[0] == expected("uet", "withdraw")
-    assert drive(visitor, "tiktok", [ALL, NOTHING])[0] == expected("tiktok", "withdraw")
+    assert drive(blank, "google", [ALL, NOTHING])[0] == expected("google", "withdraw")
+    assert drive(blank, "uet", [ALL, NOTHING])[0] == expected("uet", "withdraw")
+    assert drive(blank, "tiktok", [ALL, NOTHING])[0] == expected("tiktok", "withdraw")
 
 
-def test_a_running_analytics_tag_is_switched_off_on_withdrawal(visitor: Visitor) -> None:
+def test_a_running_analytics_tag_is_switched_off_on_withdrawal(blank: Page) -> None:
     """D4: told `denied` alone it would go on without cookies."""
     page = PAGE + "window.google_tag_manager = {'G-ABC': {}, 'GTM-XYZ': {}};"
     off = "[window['ga-disable-G-ABC'], window['ga-disable-GTM-XYZ']]"
-    drive(visitor, "google", [NOTHING, ALL], page)
-    assert visitor.page.evaluate(off) == [False, None]
-    drive(visitor, "google", [ALL, NONE], page)
-    assert visitor.page.evaluate(off) == [True, None]
+    drive(blank, "google", [NOTHING, ALL], page)
+    assert blank.evaluate(off) == [False, None]
+    drive(blank, "google", [ALL, NONE], page)
+    assert blank.evaluate(off) == [True, None]
 
 
-def test_meta_is_revoked_before_the_init_that_waits(visitor: Visitor) -> None:
+def test_meta_is_revoked_before_the_init_that_waits(blank: Page) -> None:
     """K3: the snippet stands in the page, its script is held back."""
     page = "window.fbq = function () { fbq.queue.push(arguments); }; fbq.queue = []; fbq('init', '42');"
-    drive(visitor, "meta", [NOTHING, ALL], page)
-    waiting = visitor.page.evaluate("fbq.queue.map(call => [...call])")
+    drive(blank, "meta", [NOTHING, ALL], page)
+    waiting = blank.evaluate("fbq.queue.map(call => [...call])")
     assert waiting == [["consent", "revoke"], ["init", "42"], ["consent", "grant"]]
 
 
-def test_intercom_waits_disabled_and_starts_when_it_may(visitor: Visitor) -> None:
+def test_intercom_waits_disabled_and_starts_when_it_may(blank: Page) -> None:
     """K4: settings that stand in the page while the messenger is held back."""
     page = "window.intercomSettings = {app_id: 'app42'}; window.heard = [];"
-    drive(visitor, "intercom", [NOTHING], page)
-    assert visitor.page.evaluate("intercomSettings.disabled") is True
-    drive(visitor, "intercom", [NOTHING, ALL], page)
-    assert visitor.page.evaluate("intercomSettings.disabled") is False
+    drive(blank, "intercom", [NOTHING], page)
+    assert blank.evaluate("intercomSettings.disabled") is True
+    drive(blank, "intercom", [NOTHING, ALL], page)
+    assert blank.evaluate("intercomSettings.disabled") is False
 
 
 # The whole way, in a page of a site that uses every tracker with an adapter -----------------------------------------
