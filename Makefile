@@ -48,8 +48,8 @@ run: install instance/secret-keys
 	@$(VENV)/bin/flask demo load
 	@exec $(VENV)/bin/gunicorn -c gunicorn.conf.py -k asgi asgi:app
 
-# Tests wait more than they work, so four at a time suit two processors. WORKERS=0 runs one at a time.
-test: WORKERS ?= 4
+# Tests wait more than they work, so three at a time suit two processors. WORKERS=0 runs one at a time.
+test: WORKERS ?= 3
 test: $(VENV)/.dev node_modules/.installed
 	@sh tests/parts.sh
 	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)

@@ -1,7 +1,6 @@
 """Through the fast door alone: what these files try is in the page's script, of which both doors serve the same bytes.
 
-It saves half of their time. test_before_choice.py, test_after_choice.py, test_withdrawal.py and test_csp.py go through
-both doors.
+It saves half of their time. test_before_choice.py and test_csp.py go through both doors.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 from tests.browser import pages, trackers
 from tests.browser.conftest import NewVisitor
 from tests.browser.internet import Internet
+from tests.browser.one_door import door as door
 from tests.browser.server import Poort
 from tests.browser.visitor import Visitor
 
