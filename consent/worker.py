@@ -226,8 +226,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # as above
         if self._head_since is not None and now - self._head_since > self.worker.head_seconds:
             self._send_error_response(408, "")
             self._leave()
-        elif not alive and now - self._heard > LINGER:
-            self._leave()
+        elif self._half or (not alive and now - self._heard > LINGER):
+            self._leave()  # half: the end came when the answer had promised another one
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
         closes = self._half or bool(super()._will_close(request, response_requires_close))
