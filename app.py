@@ -8,19 +8,26 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from consent import (  # noqa: F401  # the tables, for the migrations
-    accounts,
+    audit,
     cli,
     counts,
+    factors,
     jobs,
     keys,
+    leaks,
     mails,
     outbox,
     outcomes,
+    passkeys,
     records,
     rights,
+    scans,
+    sessions,
+    sign_in,
     sites,
     smtp,
     terms,
+    tickets,
     versions,
 )
 from consent.config import Settings, load
@@ -45,7 +52,7 @@ def create_app(**overrides: Any) -> Flask:
         hot = Hot(settings, db.engine)
     app.extensions["poort"] = hot
     app.extensions["poort.settings"] = settings
-    accounts.register(app, settings)
+    sign_in.register(app, settings)
     smtp.register(app, settings.mail_url)
     register(app, settings)
     seen = app.extensions["poort.seen"] = watch(app, settings)

@@ -68,7 +68,7 @@ def create(engine: Engine, settings: Settings) -> Made:
 def _create(engine: Engine, key: str, folder: Path) -> Made:
     part = folder / f".{uuid.uuid4().hex}.part"
     try:
-        with _snapshot(engine) as found, open(part, "xb", opener=copies.private) as out:
+        with _snapshot(engine) as found, open(part, "xb", opener=tombstones.private) as out:
             own_as(out.fileno(), folder)
             sealer = Sealer(out, key, at=found.at.isoformat(), engine=engine.dialect.name,
                             revision=found.revision, records=found.records)

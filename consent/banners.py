@@ -3,14 +3,16 @@
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consent import restorations
+from consent import look, restorations
+from consent.catalogue import CATALOGUE
 from consent.gate import CATEGORIES, OPTIONAL
+from consent.wording import reworded
+from consent.wording import texts as texts
 
 if TYPE_CHECKING:
     from consent.versions import Published
@@ -41,12 +43,6 @@ _TRACKER_COLUMNS = (
 
 # Only where the owner chose: Google's consent mode other than basic, and why (J4).
 _CONSENT_MODE = ("google_consent_mode", "google_consent_mode_reason")
-
-
-@cache
-def texts() -> dict[str, dict[str, Any]]:
-    """All texts of `texts.toml`: `{"nl": {"title": ..., "categories": {"functional": {"name", "purpose"}}}}`."""
-    return tomllib.loads((ROOT / "texts.toml").read_text(encoding="utf-8"))
 
 
 @cache
@@ -82,9 +78,10 @@ def code() -> str:
     return built_script() + SIGNALS.read_text(encoding="utf-8")
 
 
-def frozen_texts(languages: list[str]) -> dict[str, dict[str, Any]]:
-    """What a version keeps of the texts: everything, in the site's languages."""
-    return {language: texts()[language] for language in languages}
+def frozen_texts(definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a version keeps of the texts: everything, in the site's languages, with the owner's own words."""
+    own = definition.get("texts", {})
+    return {language: reworded(language, own.get(language, {})) for language in definition["languages"]}
 
 
 def _asked(trackers: list[dict[str, Any]], category: str) -> bool:
@@ -132,7 +129,26 @@ def config(version: "Published", language: str) -> dict[str, Any]:
         "signals": {"gpc": True, "data_layer": True},
         **{name: definition[name] for name in _CONSENT_MODE if name in definition},
         **_restored(version),
+        **dressed(definition),
+        **_leaks(definition),
     }
+
+
+def dressed(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """What the script needs to look as the owner wants it; nothing for a site that looks as we made it."""
+    own = definition.get("look", {})
+    found = {"css": look.css(own), "top": own.get("position") == "top"}  # where the page has to make room (N3)
+    return {name: value for name, value in found.items() if value}
+
+
+def _leaks(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """On which share of the pages leaks are looked for, and how to know the trackers that the site does not have."""
+    if "leak_reports" not in definition:
+        return {}
+    own = {entry["id"] for entry in definition["trackers"]}
+    rows = [row for id, row in CATALOGUE.items() if id not in own]
+    others = [{"id": row["id"], "hosts": row["hosts"], "paths": row["paths"]} for row in rows]
+    return {"leaks": {**definition["leak_reports"], "others": others}}
 
 
 def _changed(version: "Published", category: str) -> dict[str, str]:
@@ -176,14 +192,15 @@ def _means(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# What the script has from the start; the rest of a config it fetches when a visitor opens the settings.
+# What the script has from the start; the rest of a config it fetches when a visitor opens the settings. In the order in
+# which they compress best: it is worth 25 bytes to every visitor (bench/size.py).
 _FIRST = (
-    "site", "version", "language", "cookie_domain", "release", "audience", "ask", "categories", "trackers", "texts",
-    "controller", "notice", "restored",
+    "site", "cookie_domain", "ask", "trackers", "restored", "css", "release", "texts", "language", "controller", "top",
+    "notice", "version", "categories", "audience", "leaks",
 )
 _FIRST_TEXTS = (
-    "direction", "title", "intro", "change", "policy", "accept_all", "necessary_only", "preferences", "reopen",
-    "saved", "offline", "failed", "unloaded", "close", "save", "withdraw",
+    "reopen", "title", "change", "failed", "saved", "direction", "accept_all", "close", "intro", "offline", "save",
+    "necessary_only", "unloaded", "withdraw", "preferences", "policy",
 )
 
 
@@ -242,12 +259,24 @@ def _needed(whole: Mapping[str, Any]) -> list[str]:
     """The adapters of the trackers in use (one that needs no consent has none to tell of), and what looks for news."""
     asked = [row for row in whole["trackers"] if row["category"] != "necessary" and not row["exempt"]]
     news = {"aside"} if whole.get("notice") or whole.get("restored") else set()
-    return sorted({row["signal"] for row in asked if row["signal"] in signals()} | news)
+    leaks = {"leaks"} if "leaks" in whole else set()
+    return sorted({row["signal"] for row in asked if row["signal"] in signals()} | news | leaks)
 
 
 def script_without_site() -> bytes:
     """The same script for every site: it fetches its config, so it has every adapter; less than a request more."""
     return script_of("null", list(signals()))
+
+
+def _called(adapters: list[str]) -> dict[str, str]:
+    """The adapters as the script calls them. What looks for leaks stands in the place of what looks for news, and calls
+    that: a call of its own would be a weight for every site.
+    """
+    found = {name: signals()[name] for name in adapters}
+    leaks = found.pop("leaks", None)
+    if leaks is not None:
+        found["aside"] = f"({leaks})(document.currentScript,{found.get('aside', 0)})"
+    return found
 
 
 def script_of(config_json: str, adapters: list[str]) -> bytes:
@@ -256,7 +285,7 @@ def script_of(config_json: str, adapters: list[str]) -> bytes:
     bare = _KEY.sub(r"\1:", config_json)
     # Inside a script file these three are the only characters that could end or break the literal.
     safe = bare.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    functions = ",".join(f"{name}:{signals()[name]}" for name in adapters)
+    functions = ",".join(f"{name}:{code}" for name, code in _called(adapters).items())
     # The config last: an owner's words may look like a placeholder.
     whole = built_script().replace(SIGNALS_PLACEHOLDER, f"{{{functions}}}", 1)
     return whole.replace(PLACEHOLDER, safe, 1).encode()

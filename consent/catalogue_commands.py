@@ -1,4 +1,6 @@
-"""The commands `flask catalogue list|show|match|match-cookie`: what Poort knows of trackers. They need no database.
+"""The commands `flask catalogue list|show|match|match-cookie|recognise`: what Poort knows of trackers.
+
+They need no database.
 
 Exit status 1 for a tracker that is not known, which counts as marketing until it is classified; 2 for bad input.
 """
@@ -7,14 +9,16 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import SplitResult, urlsplit
 
 import click
 from flask.cli import AppGroup
 
+from consent import snippet_words, snippets
 from consent.catalogue import CATALOGUE, Cookie, Tracker, marks, match_cookie, match_host
 from consent.gate import CATEGORIES
 from consent.lifetimes import in_words
@@ -191,6 +195,39 @@ def _elsewhere(name: str) -> str:
     rows = (cookie for row in CATALOGUE.values() for cookie in row["cookies"] if matches(cookie["name"], name))
     domains = sorted({cookie["domain"] for cookie in rows if "domain" in cookie})
     return f" It is known on {' and '.join(domains)}: give --domain." if domains else ""
+
+
+# recognise ----------------------------------------------------------------------------------------------------------
+
+
+@catalogue_group.command("recognise")
+@click.argument("file", type=click.File("r", encoding="utf-8", errors="replace"))
+@as_json
+def recognise_command(file: TextIO, as_data: bool) -> None:
+    """Read a vendor's snippet from FILE (- for standard input) and print the form of it that waits for consent.
+
+    What it is and what remains to be done goes to standard error. Status 1 when a part of it is not recognised.
+    """
+    try:
+        found = snippets.recognise(file.read(snippets.LONGEST + 1))
+    except snippets.TooLong as error:
+        raise BadInput(f"This is more than a snippet: give {snippets.LONGEST} characters at most.") from error
+    if as_data:
+        print_json({**asdict(found), "strangers": found.strangers})
+    else:
+        click.echo(found.gated)
+        for line in _told(found):
+            click.echo(line, err=True)
+    if "unknown" in found.notes:
+        raise click.exceptions.Exit(1)
+
+
+def _told(found: snippets.Recognised) -> Iterator[str]:
+    for piece in found.pieces:
+        who = ", ".join(piece.trackers) or "unknown"
+        yield f"{snippet_words.WHAT[piece.what]} {_plain(piece.about)}: {who}, {snippet_words.FATES[piece.fate]}"
+        yield from (f"  {snippet_words.REASONS[reason]}" for reason in piece.reasons)
+    yield from (snippet_words.REASONS[note] for note in found.notes)
 
 
 # both ---------------------------------------------------------------------------------------------------------------

@@ -201,6 +201,8 @@ def is_same_name(before: str, after: str) -> bool:
 def _trackers(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     old, new = ({row["id"]: row for row in snapshot["trackers"]} for snapshot in (before, after))
     for id, row in new.items():
+        if id in old and row == old[id]:
+            continue  # most are: two hundred would take 10 ms
         if id in old:
             yield from _tracker(old[id], row, before, after)
         else:
@@ -313,14 +315,19 @@ def _categories(before: Snapshot, after: Snapshot) -> Iterator[Change]:
 # -- the site ---------------------------------------------------------------------------------------------------------
 
 
+_TOLD_APART: Final = ("key", "controller", "policy", "audience", "trackers", "texts", "look")
+
+
 def _site(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     old, new = before["definition"], after["definition"]
     yield from _controller(old, new, after)
     yield from _policy(old, new, after)
     yield from _audience(old, new)
     for name in dict.fromkeys([*new, *old]):
-        if name not in ("key", "controller", "policy", "audience", "trackers") and old.get(name) != new.get(name):
+        if name not in _TOLD_APART and old.get(name) != new.get(name):
             yield _setting(name, old.get(name), new.get(name))
+    if old.get("look") != new.get("look"):  # never material: it changes nothing of what is agreed to (F4)
+        yield _minor("look", "look", {})
     if any(before["texts"][name] != words for name, words in after["texts"].items() if name in before["texts"]):
         yield _minor("texts", "texts", {})
 
@@ -385,4 +392,6 @@ def _shown(value: Any) -> Any:
         return _said("nothing")
     if isinstance(value, bool):
         return _said("on" if value else "off")
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -6,9 +6,9 @@ Each ends non-zero with one clear line on bad input.
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,38 @@ from marshmallow import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from consent import accounts, demo, keys, records, reports, rights, sites, versions, webhooks
+from consent import (
+    accounts,
+    audit,
+    demo,
+    factors,
+    invitations,
+    keys,
+    linter,
+    records,
+    reports,
+    rights,
+    sessions,
+    sites,
+    tickets,
+    versions,
+    webhooks,
+)
 from consent.backup_commands import backup_group
 from consent.catalogue_commands import catalogue_group
+from consent.check_commands import check_command, matched, reason_option, refusal, warn
 from consent.db import db, writing
 from consent.endpoints import BadAddress
 from consent.job_commands import jobs_group
 from consent.organisation_commands import organisation_group
+from consent.scan_commands import scan_command
 
 site_group = AppGroup("site", help="Define, publish and list sites.")
 user_group = AppGroup("user", help="Make the accounts of owners and marketers.")
 key_group = AppGroup("key", help="Make, list and revoke the API keys of back ends.")
 webhook_group = AppGroup("webhook", help="Tell the site's own systems of every decision.")
 demo_group = AppGroup("demo", help="Load the demo that `make run` serves.")
+site_group.add_command(check_command)
 
 
 def _definitions(file: Path) -> list[Any]:
@@ -92,11 +111,13 @@ def _publishable(site: sites.Site) -> Iterator[None]:
         raise click.ClickException(
             f"{site.key} can not be published as it is: {sites.flatten(error.messages)}"
         ) from error
+    except linter.Blocked as blocked:
+        raise refusal(site.key, blocked) from blocked
 
 
-def _publish(site: sites.Site) -> str:
+def _publish(site: sites.Site, findings: Sequence[linter.Finding], given: Sequence[tuple[str, str]]) -> str:
     with _publishable(site):
-        version, new = versions.publish(site, datetime.now(UTC))
+        version, new = versions.publish(site, datetime.now(UTC), reasons=matched(findings, given))
     state = "published as" if new else "unchanged, stays"
     first = f"{site.key}: {state} version {version.number}, sha256 {version.digest}"
     return "\n".join([first, *(map(_line, version.changes or []) if new else [])])
@@ -121,28 +142,35 @@ def _preview(site: sites.Site, form: str = "table") -> str:
     return "\n".join([f"{site.key}: {state}, sha256 {digest}", *map(_line, rows)])
 
 
+site_group.add_command(scan_command)
+
+
 @site_group.command("apply")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--publish", is_flag=True, help="Publish the draft at once.")
-def apply_command(file: Path, publish: bool) -> None:
-    """Make FILE, a site definition or a list of them in JSON, the draft. Nothing is written when anything is wrong."""
+@reason_option
+def apply_command(file: Path, publish: bool, given: Sequence[tuple[str, str]]) -> None:
+    """Make FILE, a site definition or a list of them in JSON, the draft. Nothing is written when anything is wrong.
+
+    Says what `flask site check` finds; what breaks a rule is not published.
+    """
     definitions = _definitions(file)
     done: list[str] = []
     with _writing():
         for data in definitions:
-            done += _apply(file, data, publish)
+            done += _apply(file, data, publish, given)
     click.echo("\n".join(done))
 
 
-def _apply(file: Path, data: Any, publish: bool) -> list[str]:
+def _apply(file: Path, data: Any, publish: bool, given: Sequence[tuple[str, str]]) -> list[str]:
     try:
         site, changed = sites.apply(data)
     except sites.DefinitionError as error:
         raise _refused(file, data, error) from error
-    for warning in sites.warnings(site.draft):
-        click.echo(f"Warning: {site.key}: {warning}", err=True)
+    findings = linter.check(site.draft)
+    warn(site.key, [found for found in findings if not (publish and found.hard)], given)
     state = f"{site.key}: the draft is {'changed' if changed else 'the same as it was'}"
-    return [state, _publish(site)] if publish else [state]
+    return [state, _publish(site, findings, given)] if publish else [state]
 
 
 @site_group.command("changes")
@@ -156,16 +184,20 @@ def changes_command(key: str, form: str) -> None:
 @site_group.command("publish")
 @click.argument("key")
 @click.option("--dry-run", is_flag=True, help="Only say what it would change.")
-def publish_command(key: str, dry_run: bool) -> None:
+@reason_option
+def publish_command(key: str, dry_run: bool, given: Sequence[tuple[str, str]]) -> None:
     """Publish the draft of the site KEY as its next version, and say what that changes and for whom.
 
-    The same content is not published twice.
+    The same content is not published twice, and what breaks a rule (`flask site check`) not at all.
     """
     if dry_run:
         click.echo(_preview(_site(key)))
         return
     with _writing():
-        done = _publish(_site(key))
+        site = _site(key)
+        findings = linter.check(site.draft)
+        done = _publish(site, findings, given)
+        warn(key, findings, given)
     click.echo(done)
 
 
@@ -208,35 +240,77 @@ def requests_command(key: str) -> None:
 
 @user_group.command("create")
 @click.argument("email")
-@click.option("--organisation", required=True, help="The organisation's name; made when it is new.")
+@click.option("--organisation", help="Its name; made when it is new. Default: they make their own in the console.")
 @click.option("--role", type=click.Choice(accounts.ROLES), default="owner", show_default=True)
 @click.option("--password", help="At least 12 characters; one is made and printed when left out.")
-def create_user_command(email: str, organisation: str, role: str, password: str | None) -> None:
+def create_user_command(email: str, organisation: str | None, role: str, password: str | None) -> None:
     """Make an account for EMAIL, or make an existing one a member. Prints the password when it was made here."""
     chosen = secrets.token_urlsafe(15) if password is None else password
     with _writing():
         known = accounts.find_user(email) is not None
         try:
-            user = accounts.create_user(email, chosen, accounts.organisation_named(organisation), role)
+            joined = accounts.organisation_named(organisation) if organisation is not None else None
+            user = accounts.create_user(email, chosen, joined, role)
         except accounts.AccountError as error:
             raise click.ClickException(str(error)) from error
         address = user.email
-    click.echo(f"{address} is {role} of {organisation}")
+    click.echo(f"{address} is {role} of {organisation}" if organisation else f"{address} has an account")
     if known:
         click.echo("The account was there already; its password stays as it is.")
     elif password is None:
         click.echo(f"password: {chosen}")
 
 
+@user_group.command("reset-mfa")
+@click.argument("email")
+def reset_mfa_command(email: str) -> None:
+    """Take every second factor of EMAIL away, when they lost theirs: app, passkeys, recovery codes and sessions.
+
+    Make sure first that it is them who ask.
+    """
+    with _writing():
+        user = _user(email)
+        factors.reset(user)
+        sessions.end_all(user.id)
+        invitations.note_of(user, "mfa.reset", audit.COMMAND)
+        address = user.email
+    click.echo(f"{address} signs in with the password alone, and sets a second factor up anew")
+
+
+@user_group.command("reset-password")
+@click.argument("email")
+def reset_password_command(email: str) -> None:
+    """Print a link by which EMAIL chooses a new password: for an install without a mail server. It works for an hour.
+    """
+    with _writing():
+        text = tickets.issue(tickets.RESET, datetime.now(UTC), user_id=_user(email).id)
+    click.echo(f"{current_app.extensions['poort.settings'].public_url}/lost-password/{text}")
+
+
+def _user(email: str) -> accounts.User:
+    found = accounts.find_user(email)
+    if found is None:
+        raise click.ClickException("There is no account with this address.")
+    return found
+
+
 @key_group.command("create")
 @click.option("--organisation", required=True, help="Whose key it is.")
 @click.option("--site", help="For this site alone. Default: all sites of the organisation.")
 @click.option("--name", default="", help="What it is for, so that you know it again.")
-def create_key_command(organisation: str, site: str | None, name: str) -> None:
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(keys.SCOPES), default=["gate"], show_default=True,
+              help="What it may do; may be given more than once.")
+@click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="The last day, such as 2027-11-22. Default: never.")
+def create_key_command(
+    organisation: str, site: str | None, name: str, scopes: tuple[str, ...], expires: datetime | None
+) -> None:
     """Make an API key and print it. It is shown this once: only its hash is kept."""
+    end = expires and expires.replace(tzinfo=UTC) + timedelta(days=1)
     with _writing():
         try:
-            key, text = keys.create(organisation, site, name, datetime.now(UTC))
+            key, text = keys.create(organisation, site, name, datetime.now(UTC), scopes, end)
+            audit.note(key.organisation_id, "key.create", audit.COMMAND, site=site, key=key.id, scopes=key.scopes,
+                       expires=f"{expires:%Y-%m-%d}" if expires else None)
         except keys.KeyFault as error:
             raise click.ClickException(str(error)) from error
         number = key.id
@@ -245,12 +319,15 @@ def create_key_command(organisation: str, site: str | None, name: str) -> None:
 
 @key_group.command("list")
 def list_keys_command() -> None:
-    """List the API keys: number, organisation, site, day made, day last used, state, name."""
+    """List the API keys: number, organisation, site, day made, day last used, state, scopes, name."""
+    now = datetime.now(UTC)
     for key in keys.every():
-        state = "revoked" if key.revoked_at else "in use"
+        over = key.expires_at is not None and key.expires_at <= now
+        state = "revoked" if key.revoked_at else "expired" if over else "in use"
         used = f"used {key.last_used}" if key.last_used else "never used"
         made = f"made {key.created_at:%Y-%m-%d}"
-        click.echo("\t".join([str(key.id), key.organisation.name, key.site or "all", made, used, state, key.name]))
+        said = [str(key.id), key.organisation.name, key.site or "all", made, used, state, " ".join(key.scopes)]
+        click.echo("\t".join([*said, key.name]))
 
 
 @key_group.command("revoke")
@@ -259,7 +336,8 @@ def revoke_key_command(number: int) -> None:
     """Revoke the API key with the number ID: from now on it opens nothing."""
     with _writing():
         try:
-            keys.revoke(number, datetime.now(UTC))
+            key = keys.revoke(number, datetime.now(UTC))
+            audit.note(key.organisation_id, "key.revoke", audit.COMMAND, site=key.site, key=key.id)
         except keys.KeyFault as error:
             raise click.ClickException(str(error)) from error
     click.echo(f"key {number} is revoked")

@@ -205,7 +205,21 @@ SETTINGS: tuple[Setting, ...] = (
         "Decisions that may wait for the disk in one worker; past it 503 with Retry-After.",
     ),
     Setting(
-        "POORT_LOGIN_LIMIT", _whole(1, 10_000), "10", "Attempts to sign in per minute from one address; past it 429."
+        "POORT_LOGIN_LIMIT",
+        _whole(1, 10_000),
+        "10",
+        "Attempts per minute from one address to sign in, to give a code or to ask for a link, and failures for one "
+        "account; past it 429.",
+    ),
+    Setting(
+        "POORT_SIGN_UP",
+        _switch,
+        "off",
+        "on: whoever has an e-mail address can make an account and an organisation. Off, by invitation or by "
+        "`flask user create` alone.",
+    ),
+    Setting(
+        "POORT_API_LIMIT", _whole(1, 100_000), "600", "Calls per minute with one API key under /v1/admin; past it 429."
     ),
     Setting(
         "POORT_DEMO",
@@ -226,6 +240,20 @@ SETTINGS: tuple[Setting, ...] = (
         _switch,
         "off",
         "on: webhooks may go to addresses of this machine and of private networks too. Off, to public addresses alone.",
+    ),
+    Setting(
+        "POORT_SCAN_BROWSER",
+        _text,
+        "",
+        "The program of the browser that looks at sites, as a path or a name. Default: the Chromium or Chrome that is "
+        "installed.",
+    ),
+    Setting(
+        "POORT_SCAN_PRIVATE",
+        _switch,
+        "off",
+        "on: scans may go to addresses of this machine and of private networks too, on any port; for an install of "
+        "which all owners may see what is there. Off, to public addresses alone.",
     ),
     Setting(
         "POORT_MAIL_URL",
@@ -327,9 +355,13 @@ class Settings:
     record_limit: int
     queue: int
     login_limit: int
+    sign_up: bool
+    api_limit: int
     demo: bool
     metrics_token: str
     webhook_private: bool
+    scan_browser: str
+    scan_private: bool
     mail_url: MailServer | None
     mail_from: str
     jobs: bool

@@ -11,6 +11,7 @@ from sqlalchemy import Table, delete, select, update
 from sqlalchemy.engine import Engine
 
 from consent.accounts import Membership, Organisation, User
+from consent.audit import of_organisation
 from consent.batches import Go, delete_some
 from consent.db import db, writing_on
 from consent.months import later
@@ -61,7 +62,7 @@ def remove_ended(engine: Engine, now: datetime) -> str:
         for site in _sites(engine, organisation):
             rows += _remove_site(engine, site, now, go)
         if not go.is_over:
-            _remove(engine, organisation)
+            _remove(engine, organisation, now)
             removed += 1
     return go.said(f"{removed} organisations deleted, {rows} rows of their sites")
 
@@ -102,9 +103,10 @@ def _remove_rows(engine: Engine, table: Table, site: str, now: datetime) -> int:
         return delete_some(connection, table, table.columns["site"] == site)
 
 
-def _remove(engine: Engine, organisation: int) -> None:
-    """Delete what is left: keys, members, those who are nobody's member then, and the organisation."""
-    with writing_on(engine) as connection:
+def _remove(engine: Engine, organisation: int, now: datetime) -> None:
+    """Delete what is left: keys, the audit list, members, those who are nobody's member then, and the organisation."""
+    permit = of_organisation(organisation), now + timedelta(days=1)
+    with writing_on(engine) as connection, permitted_before(connection, *permit):
         members = list(connection.scalars(
             select(Membership.user_id).where(Membership.organisation_id == organisation)))
         for table in reversed(db.metadata.sorted_tables):

@@ -35,15 +35,10 @@ def _uri(path: Path, how: str) -> str:
     return f"file:{quote(str(path))}?{how}"
 
 
-def private(path: str, flags: int) -> int:
-    """For `open`: a new file is for its owner alone."""
-    return os.open(path, flags, 0o600)
-
-
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """One at a time; raises BackupError when another process is at it."""
-    with open(path, "ab", opener=private) as lock:
+    with open(path, "ab", opener=tombstones.private) as lock:
         own_as(lock.fileno(), path.parent)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,7 +138,7 @@ def verify(engine: Engine, pieces: Iterator[bytes], header: Header) -> None:
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> None:
-    with open(path, "xb", opener=private) as file:
+    with open(path, "xb", opener=tombstones.private) as file:
         for piece in pieces:
             try:
                 file.write(piece)

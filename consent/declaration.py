@@ -52,7 +52,7 @@ def declaration(version: "Published", language: str) -> dict[str, Any]:
 
 def _said(row: Row, language: str) -> dict[str, Any]:
     """What the owner said of a tracker: whether there is an agreement, and why it needs no consent."""
-    found = {"agreement": row["agreement"]} if row.get("agreement") is not None else {}
+    found: dict[str, Any] = {"agreement": bool(row["agreement"])} if row.get("agreement") is not None else {}
     reason = row.get("reason") if _consent(row) != "consent_needed" else None
     if reason:
         found["reason"] = reason if isinstance(reason, str) else reason[language]

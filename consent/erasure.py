@@ -11,9 +11,9 @@ from consent.gate import Version
 def erase(site: str, visitor: uuid.UUID, version: Version, now: datetime) -> rights.Done:
     """Delete everything of one visitor of a site; how much there was of each kind. The caller commits.
 
-    The records first: whoever adds to a record holds it until that is done, and a decision that comes in meanwhile
-    comes with its event, so what belongs to the records that are gone is there when its turn comes. The owner's own
-    systems are told last, so that they erase too.
+    The mark first: who brings a record back meanwhile finds it. Then the records: whoever adds to a record holds it
+    until that is done, and a decision that comes in meanwhile comes with its event, so what belongs to the records that
+    are gone is there when its turn comes. The owner's own systems are told last, so that they erase too.
     """
     tombstones.bury(site, visitor, now)
     decided = records.erase(site, visitor)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from consent import gate
 from consent.gate import OPTIONAL
-from consent.records import as_json, decided_at, receipt_of
+from consent.records import as_json, decided_at, grants_any, lasting, receipt_of
 from consent.retention import claim_days
 from consent.versions import Published
 
@@ -54,30 +54,34 @@ def document(
 
     `current`: the version that counts `now`; `place`: the origin under which the records are kept.
     """
-    graph = []
-    for row, renewed, last in _in_order(rows):
-        version = versions[row["version"]]
-        state = state_now(row, version, current, renewed, now) if last else state_then(row, renewed)
+    graph, found = [], states(rows, versions, current, now)
+    for row in rows:
         steps = [_step(entry) for entry in trails.get(row["id"], [])]
-        graph.append({**_receipt(row, version, place, state), "poort:trail": steps})
+        graph.append({**_receipt(row, versions[row["version"]], place, found[row["id"]]), "poort:trail": steps})
     return {"@context": CONTEXT, "@graph": graph}
+
+
+def states(
+    rows: Rows, versions: Mapping[int, Published], current: Published, now: datetime
+) -> dict[uuid.UUID, str]:
+    """DPV's state of each record: of what was said last as it is `now`, of the others as it was then (M2)."""
+    return {
+        row["id"]: state_now(row, versions[row["version"]], current, renewed, now) if last else state_then(row, renewed)
+        for row, renewed, last in _in_order(rows)
+    }
 
 
 def _in_order(rows: Rows) -> list[tuple[Mapping[str, Any], bool, bool]]:
     """Each record, whether one before it gave consent, and whether it is what the visitor said last."""
     last = max(rows, key=lambda row: (decided_at(row), row["recorded_at"], row["id"]), default=None)
-    return [(row, any(map(_grants, rows[:number])), row is last) for number, row in enumerate(rows)]
-
-
-def _grants(row: Mapping[str, Any]) -> bool:
-    return any(row["choices"].values()) or any(row["trackers"].values())
+    return [(row, any(map(grants_any, rows[:number])), row is last) for number, row in enumerate(rows)]
 
 
 def state_then(row: Mapping[str, Any], renewed: bool) -> str:
     """DPV's state of the decision when it was made (M2). `renewed`: consent was given before."""
     if row["action"] == "withdraw":
         return WITHDRAWN
-    if not _grants(row):
+    if not grants_any(row):
         return REFUSED
     return RENEWED if renewed else GIVEN
 
@@ -253,7 +257,7 @@ def _recipient(tracker: Mapping[str, Any], granted: bool) -> Node:
 
 
 def _days(row: Mapping[str, Any], version: Published) -> int:
-    days: int = version.definition["consent_days" if _grants(row) else "refusal_days"]
+    days: int = version.definition[lasting(row)]
     return days
 
 

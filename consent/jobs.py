@@ -23,12 +23,16 @@ from consent import (
     delivery,
     expiry,
     idle,
+    leaks,
     mailing,
     mails,
     metrics,
     retention,
     rights,
     runs,
+    scans,
+    sessions,
+    tickets,
     webhooks,
 )
 from consent.batches import Go, More
@@ -85,7 +89,13 @@ def _tidy_mails(engine: Engine, _: Settings) -> str:
     return f"{mails.tidy(engine, _now())} addresses forgotten"
 
 
-def _accounts(_: Engine, __: Settings) -> str:
+def _forget_leaks(engine: Engine, _: Settings) -> str:
+    return leaks.forget(engine, _now())
+
+
+def _accounts(engine: Engine, _: Settings) -> str:
+    sessions.tidy(engine, _now())
+    tickets.tidy(engine, _now())
     return idle.remove_idle(_now())
 
 
@@ -97,6 +107,14 @@ def _overwrite(engine: Engine, _: Settings) -> str:
     ended = rights.tidy(_now())
     emptied = "emptied" if leave_no_trace(engine) else "in use, left to the next time"
     return f"{ended} restrictions ended, the write-ahead log {emptied}"
+
+
+def _scan(engine: Engine, _: Settings) -> str:
+    return scans.work(engine, _now())
+
+
+def _forget_scans(engine: Engine, _: Settings) -> str:
+    return scans.forget(engine, _now())
 
 
 class Job(NamedTuple):
@@ -113,11 +131,15 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 JOBS = (
     Job("webhooks", timedelta(0), _deliver, mark("Tells your own systems of every decision")),
     Job("mail", timedelta(0), _mail, mark("Sends mails to owners")),
+    Job("scans", timedelta(0), _scan, mark("Looks at the sites that owners want looked at")),
     Job("expire", HOUR, _expire, mark("Counts the consents whose time is over")),
     Job("forget", DAY, _forget, mark("Deletes records after consent life and claim period")),
     Job("errors", DAY, _forget_errors, mark("Deletes what went wrong after 30 days, and the log of webhooks")),
     Job("mail-log", DAY, _tidy_mails, mark("Forgets whom mails were sent to, and what they said")),
-    Job("accounts", DAY, _accounts, mark("Warns and removes accounts without a sign of life for 36 months")),
+    Job("leaks", DAY, _forget_leaks, mark("Forgets counts of leaks after 90 days")),
+    Job("scan-log", DAY, _forget_scans, mark("Deletes what was seen of sites, twelve months after")),
+    Job("accounts", DAY, _accounts, mark(
+        "Forgets sessions and links that are over, and removes accounts without a sign of life for 36 months, warned")),
     Job("organisations", DAY, _organisations, mark("Deletes an organisation a year after its contract ended")),
     Job("backup", DAY, backups.daily, mark("Makes a backup and proves it")),
     Job("backup-expiry", HOUR, backups.tidy, mark("Deletes old backups, and tombstones that none needs")),
@@ -128,7 +150,7 @@ JOBS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a job. `again`: when a failed one is tried next."""
+    """What became of a job. `more`: it had to let others go first, and is due again at once."""
 
     name: str
     said: str

@@ -7,20 +7,27 @@ those are for passwords, which people choose. Kept are the hash, and the day on 
 import hashlib
 import logging
 import secrets
-from datetime import date, datetime
+from collections.abc import Collection
+from datetime import UTC, date, datetime
 
-from sqlalchemy import ForeignKey, String, or_, select, update
+from sqlalchemy import JSON, ForeignKey, String, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, defer, mapped_column, relationship
 
 from consent.accounts import Organisation
 from consent.db import Moment, db, writing
-from consent.sites import KEY, Site
+from consent.marks import mark
+from consent.sites import KEY, NotFound, Site
 
 log = logging.getLogger("poort.keys")
 
 PREFIX = "poort_"  # so that people and scanners for secrets see what it is
 LONGEST = 100
+# What a key may do: ask the gate for a visitor and read the list of requests (`gate`); see the settings, versions and
+# figures (`read`); change drafts and look at sites (`write`); publish; look into visitors' records (`records`); see and
+# change who has access (`members`). That is a scope by itself: whoever finds a key with another one can not become
+# an owner by it.
+SCOPES = ("gate", "read", "write", "publish", "records", "members")
 
 
 class KeyFault(Exception):
@@ -38,6 +45,9 @@ class ApiKey(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy 
     created_at: Mapped[datetime] = mapped_column(Moment)
     last_used: Mapped[date | None]
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
+    scopes: Mapped[list[str]] = mapped_column(JSON, default=lambda: ["gate"])
+    expires_at: Mapped[datetime | None] = mapped_column(Moment)  # None: never
+    made_by: Mapped[int | None]  # whose membership it ends with (invitations.py); None: made at the command line
     organisation: Mapped[Organisation] = relationship()
 
 
@@ -45,17 +55,25 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def create(organisation: str, site: str | None, name: str, now: datetime) -> tuple[ApiKey, str]:
+def create(
+    organisation: str, site: str | None, name: str, now: datetime, scopes: Collection[str] = ("gate",),
+    expires_at: datetime | None = None, made_by: int | None = None,
+) -> tuple[ApiKey, str]:
     """A new key and its text, which is stored nowhere; raises KeyFault. The caller commits."""
     owner = db.session.scalar(select(Organisation).where(Organisation.name == organisation))
     if owner is None:
-        raise KeyFault("There is no organisation with this name.")
+        raise KeyFault(mark("There is no organisation with this name."))
     if site is not None and not _owns(owner, site):
-        raise KeyFault("The organisation has no such site.")
+        raise KeyFault(mark("The organisation has no such site."))
     if len(name) > 200 or not name.isprintable():
-        raise KeyFault("The key's name may have 200 characters at most, on one line.")
+        raise KeyFault(mark("The key's name may have 200 characters at most, on one line."))
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise KeyFault(mark("A key needs at least one scope, of gate, read, write, publish, records, members."))
+    if expires_at is not None and expires_at <= now:
+        raise KeyFault(mark("The key would be over before it is made."))
     text = PREFIX + secrets.token_urlsafe(32)
-    key = ApiKey(organisation_id=owner.id, site=site, name=name, digest=_digest(text), created_at=now)
+    key = ApiKey(organisation_id=owner.id, site=site, name=name, digest=_digest(text), created_at=now,
+                 scopes=[scope for scope in SCOPES if scope in scopes], expires_at=expires_at, made_by=made_by)
     db.session.add(key)
     db.session.flush()
     return key, text
@@ -71,13 +89,19 @@ def every() -> list[ApiKey]:
     return list(db.session.scalars(select(ApiKey).order_by(ApiKey.id)))
 
 
+def of(organisation_id: int) -> list[ApiKey]:
+    """The keys of an organisation, newest first; those that count no more too."""
+    mine = select(ApiKey).where(ApiKey.organisation_id == organisation_id)
+    return list(db.session.scalars(mine.order_by(ApiKey.id.desc())))
+
+
 def revoke(id: int, now: datetime) -> ApiKey:
     """From now on the key opens nothing; raises KeyFault. The caller commits."""
     key = db.session.get(ApiKey, id) if 0 < id < 2**31 else None
     if key is None:
         raise KeyFault("There is no such key; `flask key list` shows them.")
     if key.revoked_at is not None:
-        raise KeyFault("This key was revoked before.")
+        raise KeyFault(mark("This key was revoked before."))
     key.revoked_at = now
     db.session.flush()
     return key
@@ -87,7 +111,13 @@ def find(text: str) -> ApiKey | None:
     """The key that this is, if it still counts."""
     if not text.startswith(PREFIX) or len(text) > LONGEST:
         return None
-    return db.session.scalar(select(ApiKey).where(ApiKey.digest == _digest(text), ApiKey.revoked_at.is_(None)))
+    alive = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > datetime.now(UTC))
+    return db.session.scalar(select(ApiKey).where(ApiKey.digest == _digest(text), ApiKey.revoked_at.is_(None), alive))
+
+
+def permits(key: ApiKey, scope: str) -> bool:
+    """Whether the key may do this."""
+    return scope in key.scopes
 
 
 def opens(key: ApiKey, site: str) -> bool:
@@ -96,6 +126,22 @@ def opens(key: ApiKey, site: str) -> bool:
         return False
     mine = select(Site.key).where(Site.key == site, Site.organisation_id == key.organisation_id)
     return db.session.scalar(mine) is not None
+
+
+def site_for(key: ApiKey, name: str) -> Site:
+    """The door for API keys: the site; raises NotFound for what the key does not open."""
+    found = db.session.get(Site, name) if opens(key, name) else None
+    if found is None:
+        raise NotFound("There is no such site.")
+    return found
+
+
+def sites_of(key: ApiKey, after: str, limit: int) -> list[Site]:
+    """The sites that the key opens, by their names; those after one. Without their drafts."""
+    query = select(Site).where(Site.organisation_id == key.organisation_id, Site.key > after).options(defer(Site.draft))
+    if key.site is not None:
+        query = query.where(Site.key == key.site)
+    return list(db.session.scalars(query.order_by(Site.key).limit(limit)))
 
 
 def used(key: ApiKey, today: date) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 from consent import smtp
 from consent.db import writing_on
 from consent.delivery import wait
-from consent.mails import DEAD, SENT, WAITING, Mail
+from consent.mails import DEAD, LETTER, SENT, WAITING, Mail
 
 log = logging.getLogger("poort.mails")
 
@@ -71,7 +71,9 @@ def _try(engine: Engine, mail: Row[Any], sender: str, tally: Tally, now: Now) ->
         return True
     tally.sent += 1
     with writing_on(engine) as connection:
-        _note(connection, mail, now(), state=SENT, answer="250", ended_at=now())
+        # What opens an account is forgotten at once; of the others the owner may ask what they said.
+        opens = {"text": ""} if mail.key.startswith(LETTER) else {}
+        _note(connection, mail, now(), state=SENT, answer="250", ended_at=now(), **opens)
     return True
 
 

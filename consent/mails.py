@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from consent.db import Id, Moment, db, insert_new, writing_on
 
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
+LETTER = "letter:"  # how the keys of mails begin whose text opens an account (letters.py)
 KEPT = timedelta(days=7)  # the address and the text, after the mail was sent or given up (G1)
 KNOWN = timedelta(days=400)  # the key, so that nothing is sent twice
 
@@ -39,10 +40,11 @@ class Mail(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy ma
     __table_args__ = (Index("ix_mail_state_due", "state", "due_at"),)
 
 
-def queue(key: str, to: str, subject: str, text: str, now: datetime) -> None:
+def queue(key: str, to: str, subject: str, text: str, now: datetime, nobody: bool = False) -> None:
     """Send this mail once it is committed; the same key again changes nothing. The caller commits.
 
-    `subject` becomes one line. Raises ValueError for an address that is not one line.
+    `subject` becomes one line. Raises ValueError for an address that is not one line. `nobody`: the same work for
+    a mail that is not sent, of which nothing is kept but its key (letters.pretend).
     """
     if not to.isprintable() or "@" not in to:
         raise ValueError("a mail goes to one e-mail address")
@@ -51,6 +53,8 @@ def queue(key: str, to: str, subject: str, text: str, now: datetime) -> None:
         "state": WAITING, "attempts": 0, "answer": "", "created_at": now, "begun_at": None, "due_at": now,
         "ended_at": None,
     }
+    if nobody:
+        row.update(recipient="", subject="", text="", state=SENT, ended_at=now)
     insert_new(db.session.connection(), Mail.__table__, [row])
 
 

@@ -23,6 +23,7 @@ from consent import bodies, counts
 from consent.db import Id, Moment, db, iso
 from consent.gate import OPTIONAL
 from consent.receipts import Receipt
+from consent.sightings import OWN_NAME
 from consent.sites import flatten
 from consent.versions import Published
 from consent.writer import GroupCommit, Stored
@@ -264,7 +265,7 @@ def check_decision(data: Mapping[str, Any], version: Published, now: datetime) -
         faults["action"] = contradiction
     if data["decided_at"] is not None:
         faults.update(_check_date(data, version, now))
-    elif data["source"] == "import" and _grants_any(data):
+    elif data["source"] == "import" and grants_any(data):
         faults["decided_at"] = "An imported consent needs the moment at which it was given."
     if faults:
         raise invalid(faults)
@@ -272,7 +273,7 @@ def check_decision(data: Mapping[str, Any], version: Published, now: datetime) -
 
 def check_audience(data: Mapping[str, Any], version: Published) -> None:
     """Refuse an optional grant where the audience is children: a child can not consent alone (H1); raises Refused."""
-    if version.gate.audience == "children" and _grants_any(data):
+    if version.gate.audience == "children" and grants_any(data):
         raise invalid({"choices": "A site for children can not be given optional consent by the visitor alone."})
 
 
@@ -282,24 +283,25 @@ def _check_date(data: Mapping[str, Any], version: Published, now: datetime) -> d
         return {"decided_at": "Only an imported decision has it; the server's time counts for all others."}
     if data["decided_at"] > now:
         return {"decided_at": "Lies in the future."}
-    days = version.definition[_lasting(data)]
+    days = version.definition[lasting(data)]
     if now >= data["decided_at"] + timedelta(days=days):
         return {"decided_at": f"Lies {days} days back or more: this decision has ended, ask anew."}
     return {}
 
 
-def _lasting(row: Mapping[str, Any]) -> str:
+def lasting(row: Mapping[str, Any]) -> str:
     """Which setting says how long a decision counts."""
-    return "consent_days" if _grants_any(row) else "refusal_days"
+    return "consent_days" if grants_any(row) else "refusal_days"
 
 
-def _grants_any(data: Mapping[str, Any]) -> bool:
+def grants_any(data: Mapping[str, Any]) -> bool:
+    """Whether the decision allows anything at all, a category or a tracker."""
     return any(data["choices"].values()) or any(data["trackers"].values())
 
 
 def _contradiction(data: Mapping[str, Any]) -> str | None:
     everything = all(data["choices"].values()) and all(data["trackers"].values())
-    nothing = not _grants_any(data)
+    nothing = not grants_any(data)
     action = data["action"]
     if action == "accept_all" and not everything:
         return "accept_all grants every category and refuses no tracker."
@@ -324,7 +326,7 @@ def agent(text: str) -> dict[str, Any]:
         "browser": _family(parsed.browser.family),
         "os": _family(parsed.os.family),
         "device": device,
-        "bot": bool(parsed.is_bot),
+        "bot": bool(parsed.is_bot) or OWN_NAME in text,
     }
 
 
@@ -369,7 +371,7 @@ def receipt_of(row: Mapping[str, Any], version: Published) -> Receipt:
     ]
     refused = frozenset(name for name in differ if not row["trackers"][name])
     allowed = frozenset(name for name in differ if row["trackers"][name])
-    days = version.definition["consent_days" if granted or allowed else "refusal_days"]
+    days = version.definition[lasting(row)]
     decided = int(decided_at(row).timestamp())
     return Receipt(
         row["site"],

@@ -26,7 +26,9 @@ from consent.records import Record, RemovalPermit
 from consent.restorations import Restoration
 from consent.rights import Request, Restriction
 from consent.sealed import Header
+from consent.sessions import Session
 from consent.sites import Site
+from consent.tickets import Ticket
 from consent.tombstones import Damaged, Mark, Tombstone
 
 NO_DATA: Final = frozenset({"alembic_version", "job", "job_lock"})  # what a database without a site has too
@@ -141,6 +143,8 @@ def _close_doors(connection: Connection, kept: Kept) -> None:
         if row["revoked_at"] is not None:
             mine = update(keys).where(keys.c.digest == row["digest"], keys.c.revoked_at.is_(None))
             connection.execute(mine.values(revoked_at=row["revoked_at"]))
+    for table in (Session.__table__, Ticket.__table__):  # also the links that were mailed before the backup
+        connection.execute(delete(table))
     for user in list(connection.scalars(select(users.c.id))):
         connection.execute(update(users).where(users.c.id == user).values(fs_uniquifier=secrets.token_hex(32)))
 

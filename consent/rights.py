@@ -205,12 +205,15 @@ def working_days_after(moment: datetime, days: int) -> datetime:
     return moment
 
 
-def note(site: str, done: Done, definition: Mapping[str, Any], received: datetime) -> None:
-    """Put a request that was done on the owner's list, with its deadlines. The caller commits."""
+def note(
+    site: str, done: Done, definition: Mapping[str, Any], received: datetime, done_at: datetime | None = None
+) -> None:
+    """Put a request that was done, at once or `done_at`, on the list with its deadlines. The caller commits."""
     days = definition.get("request_working_days")
     db.session.execute(insert(Request.__table__).values(
         site=site, id=uuid.uuid4(), kind=done.kind, received_at=received, due_at=month_after(received),
-        promised_at=working_days_after(received, days) if days else None, done_at=received, answer=done.answer))
+        promised_at=working_days_after(received, days) if days else None, done_at=done_at or received,
+        answer=done.answer))
 
 
 def listed(site: str) -> list[Request]:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any, Final
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from consent.patterns import DURATION, HOST, matches
 
@@ -109,6 +110,32 @@ class Said(fields.Field[Any]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         return (self._each if isinstance(value, dict) else self._once).deserialize(value, attr, data)
+
+
+class AgreementSchema(Schema):
+    """A processing agreement on file."""
+
+    date = fields.String(required=True)
+    url = fields.Url(schemes={"https"}, error_messages={"invalid": "must be an https address"})
+
+    @validates("date")
+    def a_day(self, value: str, **_: Any) -> None:
+        """As 2026-11-22."""
+        try:
+            right = date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            right = False
+        if not right:
+            raise ValidationError("must be a day such as 2026-11-22")
+
+
+class Agreement(fields.Field[Any]):
+    """Whether there is a processing agreement: yes or no, or since when and where it is to be read."""
+
+    _plain, _filed = flag(), fields.Nested(AgreementSchema)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return (self._filed if isinstance(value, dict) else self._plain).deserialize(value, attr, data)
 
 
 def _name_pattern(value: str) -> None:

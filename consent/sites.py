@@ -1,20 +1,22 @@
 """Sites: their definition, the draft, and the doors through which everything of a site is reached."""
 
 import re
-from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_load, validate, validates_schema
-from sqlalchemy import JSON, ForeignKey, String, select
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import JSON, ForeignKey, Index, String, select, update
+from sqlalchemy.orm import Mapped, defer, joinedload, mapped_column, relationship, validates
 
+from consent import audit
 from consent.accounts import Membership, Organisation, User, organisation_named
 from consent.catalogue import CATALOGUE, SiteTrackerSchema, plain_text, resolve
-from consent.db import db
+from consent.db import Moment, db
 from consent.gate import OPTIONAL
+from consent.look import LookSchema
 from consent.shapes import flag, one_of
+from consent.wording import TextsSchema
 
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 LANGUAGES = ("nl", "en")
@@ -25,6 +27,10 @@ HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-
 
 class NotFound(Exception):
     """There is no such thing, or it is somebody else's: the two look the same to a stranger."""
+
+
+class Stale(Exception):
+    """Somebody else changed the draft since it was read."""
 
 
 class DefinitionError(Exception):
@@ -46,6 +52,11 @@ def _origin(value: str) -> None:
     default = {"http": 80, "https": 443}.get(parts.scheme)
     if default is None or not HOST.fullmatch(host) or plain != value or port == default:
         raise ValidationError("Not an origin; write it as the browser does: https://www.shop.example, without a path.")
+
+
+def _share(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.01 <= value <= 1:
+        raise ValidationError("Must be a number from 0.01 to 1: the share of the pages.")
 
 
 def _web_address(value: str) -> None:
@@ -99,6 +110,15 @@ class PolicySchema(Schema):
             raise ValidationError("Names something twice.", "affects")
 
 
+class LeakReportsSchema(Schema):
+    """On which share of the pages requests to trackers that were not allowed are told of; left out, on none."""
+
+    class Meta:
+        unknown = RAISE
+
+    sample = fields.Raw(required=True, validate=_share)
+
+
 class SiteSchema(Schema):
     """The site definition of the contract. Loading it gives the definition with every default filled in."""
 
@@ -115,6 +135,8 @@ class SiteSchema(Schema):
     organisation = plain_text(200, required=True)
     controller = fields.Nested(ControllerSchema, required=True)
     policy = fields.Nested(PolicySchema)
+    texts = fields.Nested(TextsSchema)  # the owner's words in the banner
+    look = fields.Nested(LookSchema)
     origins = fields.List(fields.String(validate=_origin), required=True, validate=validate.Length(1, 100))
     cookie_domain = fields.String(allow_none=True, load_default=None)
     default_language = fields.String(load_default="nl", validate=validate.OneOf(LANGUAGES))
@@ -145,6 +167,7 @@ class SiteSchema(Schema):
     request_working_days = fields.Integer(  # what the owner promises; the law's month counts in any case (G6)
         strict=True, validate=validate.Range(1, 20, error="Must be 1 to 20 working days.")
     )
+    leak_reports = fields.Nested(LeakReportsSchema)
     jurisdiction = fields.String(
         load_default="NL",
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),
@@ -193,7 +216,7 @@ class SiteSchema(Schema):
     @post_load
     def ordered(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """In the order of the contract, so that an export reads well."""
-        return {name: data[name] for name in self.fields if name in data}
+        return {name: data[name] for name in self.fields if name in data and data[name] != {}}
 
 
 def _agree_cookie_domain(data: dict[str, Any]) -> None:
@@ -226,16 +249,6 @@ def _agree_consent_mode(data: dict[str, Any]) -> None:
         raise ValidationError("Belongs to the advanced mode alone.", "google_consent_mode_reason")
 
 
-def warnings(definition: Mapping[str, Any]) -> list[str]:
-    """What is allowed in the definition and yet unwise, a sentence each."""
-    if definition.get("google_consent_mode") != "advanced":
-        return []
-    return [
-        "google_consent_mode is advanced: Google's tags that are not tagged for Poort load and send data before a"
-        " choice and after a refusal. Basic is the safe mode for visitors in the EEA (J4)."
-    ]
-
-
 def flatten(messages: Any, path: str = "") -> dict[str, str]:
     """marshmallow's nested messages as `{"trackers.3.category": "..."}`."""
     if isinstance(messages, dict):
@@ -261,33 +274,69 @@ class Site(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy ma
 
     key: Mapped[str] = mapped_column(String(63), primary_key=True)
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    name: Mapped[str] = mapped_column(String(200))  # as the draft says; a list of sites reads no drafts
     draft: Mapped[dict[str, Any]] = mapped_column(JSON)
     current: Mapped[int | None]
+    revision: Mapped[int] = mapped_column(default=1)  # rises with every change of the draft
+    managed: Mapped[str] = mapped_column(String(16), default="file")  # where the draft was changed last: WAYS
+    edited_by: Mapped[int | None]
+    edited_at: Mapped[datetime | None] = mapped_column(Moment)
     organisation: Mapped[Organisation] = relationship()
 
-    @property
-    def name(self) -> str:
-        """What the owner calls it."""
-        return str(self.draft["name"])
+    __table_args__ = (Index("ix_site_organisation_id_key", "organisation_id", "key", "name"),)
+
+    @validates("draft")
+    def _named(self, _: str, draft: dict[str, Any]) -> dict[str, Any]:
+        self.name = draft["name"]
+        return draft
 
 
-def apply(data: Any) -> tuple[Site, bool]:
-    """Make the definition the draft of its site; also whether that changed anything. The caller commits."""
+WAYS = {"command": "file", "console": "console", "api": "api"}  # audit.By.via, and what the draft is managed by then
+
+
+def apply(data: Any, by: audit.By = audit.COMMAND) -> tuple[Site, bool]:
+    """Make the definition the draft of its site; also whether that changed anything. The caller commits.
+
+    Raises DefinitionError.
+    """
     definition = parse_definition(data)
     site = db.session.get(Site, definition["key"])
     organisation = organisation_named(definition["organisation"])
     if site is None:
-        site = Site(key=definition["key"], organisation_id=organisation.id, draft=definition)
-        db.session.add(site)
-        db.session.flush()
-        return site, True
+        return create(definition, organisation, by), True
     if site.organisation_id != organisation.id:
         raise DefinitionError({"organisation": f"The key {site.key} belongs to another organisation."})
     changed = site.draft != definition
-    if changed:
-        site.draft = definition
-        db.session.flush()
+    if changed or site.managed != WAYS[by.via]:
+        change(site, definition, site.revision, by)
     return site, changed
+
+
+def create(definition: dict[str, Any], organisation: Organisation, by: audit.By) -> Site:
+    """A new site with this definition, which has been parsed, as its draft. The caller commits."""
+    site = Site(key=definition["key"], organisation_id=organisation.id, draft=definition, managed=WAYS[by.via],
+                edited_by=by.user_id, edited_at=datetime.now(UTC))
+    db.session.add(site)
+    db.session.flush()
+    audit.note(organisation.id, "site.create", by, site.key)
+    return site
+
+
+def change(site: Site, definition: dict[str, Any], revision: int, by: audit.By) -> None:
+    """Make the definition, which has been parsed, the draft; raises Stale when it is not the one that was read.
+
+    `revision` is the site's when its draft was read. The caller commits.
+    """
+    mine = update(Site).where(Site.key == site.key, Site.revision == revision).values(revision=revision + 1)
+    done = db.session.execute(mine.execution_options(synchronize_session=False))
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result always has it
+        raise Stale
+    db.session.refresh(site, ["revision", "draft"])
+    fields = sorted(name for name in {*site.draft, *definition} if site.draft.get(name) != definition.get(name))
+    site.draft, site.managed = definition, WAYS[by.via]
+    site.edited_by, site.edited_at = by.user_id, datetime.now(UTC)
+    db.session.flush()
+    audit.note(site.organisation_id, "draft.change", by, site.key, fields=fields)
 
 
 def site_for_key(key: str) -> Site:
@@ -312,10 +361,17 @@ def site_for(user: User, key: str) -> tuple[Site, str]:
     return row[0], row[1]
 
 
-def sites_of(user: User) -> list[Site]:
-    """All sites of the organisations that the user is a member of."""
-    query = select(Site).join(Membership, Membership.organisation_id == Site.organisation_id)
-    return list(db.session.scalars(query.where(Membership.user_id == user.id).order_by(Site.key)))
+def sites_of(user: User, search: str = "", skip: int = 0, most: int | None = None) -> list[Site]:
+    """The sites of the user's organisations, without their drafts; those whose name or key holds `search`."""
+    mine = select(Site.key).join(Membership, Membership.organisation_id == Site.organisation_id).where(
+        Membership.user_id == user.id)
+    if search:
+        name, key = (column.icontains(search, autoescape=True) for column in (Site.name, Site.key))
+        mine = mine.where(name | key)
+    # The keys of the page from the index alone, then its rows: in SQLite a row is as long as its draft.
+    page = select(Site).where(Site.key.in_(mine.order_by(Site.key).offset(skip).limit(most)))
+    light = page.options(defer(Site.draft), joinedload(Site.organisation)).order_by(Site.key)
+    return list(db.session.scalars(light))
 
 
 # Forbids nothing; it keeps Chromium from asking for what stands further on before our script ran (docs/auto.md).

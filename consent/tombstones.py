@@ -114,7 +114,7 @@ def bury(site: str, visitor: uuid.UUID, now: datetime) -> None:
 
 def append(folder: Path, marks: Iterable[Mark]) -> None:
     """Add lines to the file of erasures, durably; raises OSError."""
-    with _locked(folder), open(folder / FILE, "a+b", opener=_private) as file:
+    with _locked(folder), open(folder / FILE, "a+b", opener=private) as file:
         own_as(file.fileno(), folder)
         _cut_torn(file)
         file.write("".join(mark.line for mark in marks).encode())
@@ -123,7 +123,8 @@ def append(folder: Path, marks: Iterable[Mark]) -> None:
         sync_folder(folder)
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """For `open`: a new file is for its owner alone."""
     return os.open(path, flags, 0o600)
 
 
@@ -148,7 +149,7 @@ def sync_folder(folder: Path) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One at a time; on a file of its own, for the other one is replaced."""
-    with open(folder / f"{FILE}.lock", "ab", opener=_private) as lock:
+    with open(folder / f"{FILE}.lock", "ab", opener=private) as lock:
         own_as(lock.fileno(), folder)
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -242,7 +243,7 @@ def _forget_lines(folder: Path, before: int) -> None:
             return
         rest = folder / f"{FILE}.rest"
         rest.unlink(missing_ok=True)
-        with open(rest, "xb", opener=_private) as file:
+        with open(rest, "xb", opener=private) as file:
             own_as(file.fileno(), folder)
             file.writelines(mark.line.encode() for mark in read(folder) if mark.at >= before)
             file.flush()

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from consent.counts import DailyCount
 from consent.db import add_up
+from tests.browser.test_console_screens import SCREENS
 from tests.servers import Server, sqlite
 
 FOLDER = Path(__file__).resolve().parent / "screenshots"
@@ -70,8 +71,8 @@ def visitor(browser: Browser, base: str, language: str, width: int) -> None:
     context.close()
 
 
-def marketer(browser: Browser, base: str, language: str, width: int, login: list[str]) -> None:
-    """The report."""
+def signed_in(browser: Browser, base: str, language: str, width: int, login: list[str]) -> Page:
+    """A page of the console, for the demo's owner."""
     context = browser.new_context(viewport={"width": width, "height": 1000}, locale=language)
     page = context.new_page()
     page.goto(f"{base}/login?lang={language}")
@@ -79,9 +80,26 @@ def marketer(browser: Browser, base: str, language: str, width: int, login: list
     page.fill("input[name=password]", login[1])
     page.press("input[name=password]", "Enter")
     page.wait_for_url("**/console/**")
+    return page
+
+
+def marketer(browser: Browser, base: str, language: str, width: int, login: list[str]) -> None:
+    """The report."""
+    page = signed_in(browser, base, language, width, login)
     page.goto(f"{base}/console/sites/demo/report?lang={language}")
     shoot(page, f"report-{language}-{width}")
-    context.close()
+    page.context.close()
+
+
+def owner(browser: Browser, base: str, language: str, width: int, login: list[str]) -> None:
+    """Every screen of the console that there is for an owner."""
+    page = signed_in(browser, base, language, width, login)
+    for screen in SCREENS:
+        path = screen.format(site="demo")
+        page.goto(f"{base}{path}?lang={language}")
+        name = path.removeprefix("/console").removeprefix("/sites/demo").strip("/").replace("/", "-")
+        shoot(page, f"console-{name or ('site' if 'demo' in path else 'sites')}-{language}-{width}")
+    page.context.close()
 
 
 def main() -> None:
@@ -100,6 +118,8 @@ def main() -> None:
             for width in WIDTHS:
                 visitor(browser, server.url, language, width)
                 marketer(browser, server.url, language, width, found)
+                if (language, width) != ("en", 360):  # eleven megabytes are enough
+                    owner(browser, server.url, language, width, found)
         browser.close()
     shutil.rmtree(folder)
 

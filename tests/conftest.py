@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import brotli
 import flask_migrate
 import hypothesis
 import pytest
@@ -29,6 +30,9 @@ from consent.db import db
 from consent.views.fast_door import door_for
 from tests import servers
 from tests.shop import DEFINITION, NOW
+
+# Most tests publish the same shop. A pure function that takes 30 ms may remember what it gave for the same bytes.
+brotli.compress = cache(brotli.compress)
 
 # A busy machine is no fault of the code: no property fails by its time.
 hypothesis.settings.register_profile("calm", deadline=None)
@@ -162,6 +166,7 @@ def app(migrated: Flask) -> Iterator[Flask]:
         empty()
         forget(migrated)
         migrated.extensions["poort"]._limiter.storage.reset()
+        migrated.extensions["poort.attempts"].reset()
         yield migrated
         db.session.remove()
 
@@ -173,7 +178,8 @@ def empty() -> None:
         tables = [table.name for table in reversed(db.metadata.sorted_tables)]
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL session_replication_role = replica"))
-            connection.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in tables) + " CASCADE"))
+            # In one message. To truncate as many tables takes 50 ms, whatever is in them; to delete their few rows 3.
+            connection.exec_driver_sql("; ".join(f'DELETE FROM "{name}"' for name in tables))
             return
         guards = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
         for name, _ in guards:

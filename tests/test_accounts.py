@@ -155,7 +155,10 @@ def test_attempts_are_limited_by_address(app: Flask) -> None:
     assert "Dat was te vaak" in refused.text
     assert browser.address not in refused.text
     assert browser.get("/login").status_code == 200, "looking is not an attempt"
-    assert other.sign_in("alice@shop.example").status_code == 302, "another address goes on"
+    assert other.sign_in("charlie@other.example").status_code == 302, "another address goes on"
+    token = other.token("/console/")
+    assert other.post("/logout", data={"csrf_token": token}).status_code == 302
+    assert other.sign_in("alice@shop.example").status_code == 429, "but not with an account that was guessed at"
 
 
 @pytest.mark.parametrize(("one", "another", "together"), [

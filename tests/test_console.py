@@ -21,6 +21,7 @@ from tests.test_reports import count
 pytestmark = pytest.mark.usefixtures("people")
 
 PEOPLE = ("anonymous", "charlie", "bob", "alice")
+OWNERS = ("/console/sites/<key>/visitors", "/console/sites/<key>/versions/<int:number>/restore")
 SIGNING_IN = ("security.login", "security.logout")  # what these do differs by who asks; tests/test_accounts.py
 VALUES = {"key": "shop", "site": "shop", "tracker": "hotjar", "number": "1", "filename": "poort.css",
           "name": "extra-00000000"}
@@ -34,11 +35,23 @@ def browsers(app: Flask) -> dict[str, Browser]:
 
 def expected(rule: str) -> dict[str, int] | None:
     """The status of a GET by who asks; None when everybody gets the same. New routes fall under these by their path."""
-    if rule == "/console/sites/<key>/requests":  # neither a report nor a setting
+    if rule == "/console/sites/<key>/requests":  # stands on the next one
+        return {"anonymous": 302, "charlie": 404, "bob": 403, "alice": 302}
+    if rule == "/console/organisation":  # for who has none
+        return {"anonymous": 302, "charlie": 302, "bob": 302, "alice": 302}
+    if rule == "/console/new":
+        return {"anonymous": 302, "charlie": 200, "bob": 403, "alice": 200}
+    if rule in OWNERS:  # neither a report nor a setting
+        return {"anonymous": 302, "charlie": 404, "bob": 403, "alice": 200}
+    if rule.startswith("/console/sites/<key>/scans/<int:id>"):  # there is none: tests/test_scans.py has one
+        return {"anonymous": 302, "charlie": 404, "bob": 404, "alice": 404}
+    if rule == "/console/sites/<key>/trackers/new":  # changes the draft
         return {"anonymous": 302, "charlie": 404, "bob": 403, "alice": 200}
     if rule.startswith("/console/sites/<key>"):
         return {"anonymous": 302, "charlie": 404, "bob": 200, "alice": 200}
-    if rule == "/console/jobs":
+    if rule == "/console/join/<token>":  # no such invitation
+        return {"anonymous": 302, "charlie": 410, "bob": 410, "alice": 410}
+    if rule in ("/console/jobs", "/console/keys", "/console/audit", "/console/audit.csv"):
         return {"anonymous": 302, "charlie": 200, "bob": 403, "alice": 200}
     if rule.startswith("/console"):
         return {"anonymous": 302, "charlie": 200, "bob": 200, "alice": 200}
@@ -61,6 +74,7 @@ def test_every_route_answers_by_who_asks(app: Flask) -> None:
     asked = calls(app)
     assert len(asked) > 15
     for method, path, rule in asked:
+        app.extensions["poort.attempts"].reset()  # there are more pages to guess at than attempts a minute
         statuses = {name: browser.open(path, method=method).status_code for name, browser in people.items()}
         wanted = expected(rule)
         if wanted and method == "GET":
@@ -75,13 +89,14 @@ def test_no_form_is_taken_from_another_site(app: Flask) -> None:
     alice = signed_in(app, "alice")
     for method, path, rule in calls(app):
         # The visitor's page changes nothing; whose forms it takes is in test_rights.py.
+        app.extensions["poort.attempts"].reset()
         if method in UNSAFE and not rule.startswith(("/v1/", "/me/")):
             assert alice.open(path, method=method).status_code == 400, (method, rule)
 
 
 def test_a_stranger_can_not_tell_not_theirs_from_not_there(app: Flask) -> None:
     charlie = signed_in(app, "charlie")
-    for path in ("", "/report", "/report.csv", "/report?from=x", "/requests"):
+    for path in ("", "/report", "/report.csv", "/report?from=x", "/requests", "/visitors", "/leaks"):
         theirs, nobodys = charlie.get(f"/console/sites/shop{path}"), charlie.get(f"/console/sites/nothing{path}")
         assert theirs.status_code == nobodys.status_code == 404
         assert theirs.text.replace("sites/shop", "") == nobodys.text.replace("sites/nothing", "")
@@ -133,12 +148,12 @@ def test_somebody_without_sites_is_told_how_they_are_made(app: Flask) -> None:
     assert "flask site apply" in signed_in(app, "charlie").get("/console/").text
 
 
-def test_a_site_shows_what_visitors_see_and_the_tag(app: Flask, shop: Any) -> None:
+def test_a_site_shows_what_visitors_see(app: Flask, shop: Any) -> None:
     for name, role in (("alice", "je bent eigenaar"), ("bob", "je bent marketeer")):
         page = text(signed_in(app, name).get("/console/sites/shop").text)
         for part in (role, shop.digest, "22 november 2026", "Concept gelijk aan deze versie", "https://www.shop.example",
-                     '<script async src="http://localhost/banner/shop.js"></script>', "Hotjar hotjar Statistieken",
-                     "Own statistics", "Nederland", "Verenigde Staten", '"own-stats"', "privacy@shop.example"):
+                     "Hotjar hotjar Statistieken", "Own statistics", "Nederland", "Verenigde Staten",
+                     "privacy@shop.example"):
             assert part in page, part
 
 
@@ -157,13 +172,13 @@ def test_a_site_that_is_not_published_says_so(app: Flask) -> None:
     db.session.commit()
     alice = signed_in(app, "alice")
     page = text(alice.get("/console/sites/new").text)
-    assert "flask site publish new" in page
+    assert "Er is nog niets gepubliceerd" in page
     assert "niets om toestemming voor te vragen" in page
     assert "nog niet gepubliceerd" in text(alice.get("/console/").text)
 
 
-XSS = ("<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'-alert(1)-'", "{{7*7}}", "{% raw %}",
-       "</title><svg/onload=x>", "&lt;script&gt;", "javascript:alert(1)", "<!--", "]]>", "${7*7}")
+XSS = ("<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'-alert(1)-'", "{{987654*3}}", "{% raw %}",
+       "</title><svg/onload=x>", "&lt;script&gt;", "javascript:alert(1)", "<!--", "]]>", "${987654*3}")
 
 
 def test_what_an_owner_writes_is_text_on_every_page(app: Flask, define: Callable[..., Any]) -> None:
@@ -173,11 +188,12 @@ def test_what_an_owner_writes_is_text_on_every_page(app: Flask, define: Callable
         own = {"id": "own-stats", "name": each[:60], "vendor": each[:60], "country": "NL", "category": "analytics",
                "hosts": ["stats.shop.example"], "cookies": [], "purpose": {"nl": each, "en": each}}
         define(name=each, trackers=[own], controller={**DEFINITION["controller"], "name": each})
-        for path in ("/console/", "/console/sites/shop", "/console/sites/shop/report", "/console/sites/shop/requests"):
+        for path in ("/console/", "/console/sites/shop", "/console/sites/shop/report", "/console/sites/shop/visitors",
+                     "/console/sites/shop/leaks"):
             page = alice.get(path).text
             assert_nothing_inline(page)
             assert unescape(page).count(each[:60]) >= 1 or each == "&lt;script&gt;", path
-            assert "49" not in re.findall(r"<h1>(.*?)</h1>", page), path
+            assert "2962962" not in page, path
 
 
 def test_the_report_shows_the_counts(app: Flask) -> None:
@@ -243,7 +259,7 @@ def test_the_sheet_is_the_report_as_csv(app: Flask) -> None:
 # What a browser is told ----------------------------------------------------------------------------------------------
 
 PAGES = (
-    "/login", "/console/", "/console/sites/shop", "/console/sites/shop/report", "/console/sites/shop/requests",
+    "/login", "/console/", "/console/sites/shop", "/console/sites/shop/report", "/console/sites/shop/visitors",
     "/console/sites/none", "/none",
 )
 
@@ -383,6 +399,10 @@ def test_the_dutch_is_complete_and_fresh() -> None:
                 english, dutch = (sorted(re.findall(r"%\(\w+\)s", str(part))) for part in (message.id, message.string))
                 assert english == dutch, message.id
         assert (update.DUTCH / f"{domain}.mo").read_bytes() == update.compiled(domain)
+    sentences = [english for english in said if isinstance(english, str) and len(english) > 40]
+    for message in catalog:
+        glued = [english for english in sentences if english in str(message.string)]
+        assert not message.id or glued == [], message.id
 
 
 def test_the_dutch_says_je_and_not_u() -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +108,14 @@ class TestSlowClients:
 
 def test_connections_past_the_limit_are_sent_away(tmp_path: Path) -> None:
     with shop(servers.sqlite(tmp_path), WEB_CONCURRENCY=1, POORT_CONNECTIONS=20) as server:
-        held = [line_to(server) for _ in range(20)]
-        time.sleep(0.3)
-        refused = heard(line_to(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"))
-        assert refused.startswith(b"HTTP/1.1 503 ")
-        assert b"Retry-After: 2" in refused
-        for line in held:
-            line.close()
-        time.sleep(0.3)
-        assert server.call("GET", "/healthz").status == 200
+        asked = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        with contextlib.ExitStack() as lines:
+            for _ in range(20):
+                lines.enter_context(line_to(server))
+            # A busy machine takes a while to accept them all.
+            servers.until(lambda: heard(line_to(server, asked)).startswith(b"HTTP/1.1 503 "))
+            assert b"Retry-After: 2" in heard(line_to(server, asked))
+        servers.until(lambda: server.call("GET", "/healthz").status == 200)
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +321,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     return servers.place(request, tmp_path)
 
 
+def _serves(server: Server, number: int) -> bool:
+    """Whether every worker gives this version."""
+    return {server.call("GET", "/v1/sites/shop/config").json()["version"] for _ in range(20)} == {number}
+
+
 def test_publishing_under_load_mixes_no_two_versions_and_reaches_every_worker(place: tuple[str, str]) -> None:
     url, door = place
     with Server(url, door=door) as server:
@@ -330,9 +335,8 @@ def test_publishing_under_load_mixes_no_two_versions_and_reaches_every_worker(pl
             reader.start()
         for number in (2, 3, 4):
             server.publish(_named(number))
-            time.sleep(1.0)
-            fresh = {server.call("GET", "/v1/sites/shop/config").json()["version"] for _ in range(20)}
-            assert fresh == {number}, "a worker has not heard of it within a second"
+            # Within a second on a quiet machine; on a busy one in the end.
+            servers.until(partial(_serves, server, number))
         for reader in readers:
             reader.done.set()
             reader.join()

@@ -32,11 +32,11 @@ PEOPLE = 100  # to be warned, and as many to be removed
 
 # How far a job is, as a number that changes while it works, and the databases on which it is cut off there.
 PROGRESS = {
-    "expire": ("SELECT COALESCE(SUM(n), 0) FROM daily_count WHERE metric = 'expired'", "sqlite postgresql"),
+    "expire": ("SELECT COALESCE(SUM(n), 0) FROM daily_count WHERE metric = 'expired'", "postgresql"),
     "forget": ("SELECT COUNT(*) FROM record WHERE site = 'shop'", "sqlite"),
     "errors": ("SELECT COUNT(*) FROM outbox WHERE state = 'dead'", "sqlite"),
     "accounts": ("SELECT COUNT(*) FROM mail", "sqlite"),
-    "organisations": ("SELECT COUNT(*) FROM record WHERE site = 'gone'", "sqlite postgresql"),
+    "organisations": ("SELECT COUNT(*) FROM record WHERE site = 'gone'", "postgresql"),
 }
 
 

@@ -54,7 +54,7 @@ def test_kills_lose_and_double_nothing(server: Server) -> None:
     outcome = visitors.outcome
     assert kills >= 6
     assert outcome.failures, "no kill hit a request: the test proves nothing"
-    assert len(outcome.acknowledged) > 100
+    assert len(outcome.acknowledged) > 50
     # Every decision was tried until it was acknowledged, so it is the same set and not only a part of it.
     assert ids(server) - before == set(outcome.acknowledged)
     assert counted(server.database_url) == recounted(stored(server.database_url))

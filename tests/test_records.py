@@ -144,6 +144,8 @@ class TestAccepted:
         }
 
     def test_bots_are_counted_apart(self, post: Post, client: FlaskClient) -> None:
+        scan = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36 PoortScan"
+        assert post(body("accept_all"), User_Agent=scan).json["record"]["bot"] is True
         bot = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
         assert post(body("accept_all"), User_Agent=bot).json["record"]["bot"] is True
         event = {"type": "shown", "version": 1, "language": "nl", "page_group": None}

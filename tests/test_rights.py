@@ -286,11 +286,11 @@ class TestRequests:
         words: tuple[str, ...],
     ) -> None:
         alice = signed_in(app, "alice")
-        assert "/console/sites/shop/requests" in alice.get("/console/sites/shop").text
-        assert "/console/sites/shop/requests" not in signed_in(app, "bob").get("/console/sites/shop").text
+        assert "/console/sites/shop/visitors" in alice.get("/console/sites/shop").text
+        assert "/console/sites/shop/visitors" not in signed_in(app, "bob").get("/console/sites/shop").text
         for method, path in (("POST", "/restriction"), ("DELETE", "/restriction"), ("DELETE", "")):
             ask(client, visitor["last"], method, path)
-        page = alice.get(f"/console/sites/shop/requests?lang={language}").text
+        page = alice.get(f"/console/sites/shop/visitors?lang={language}").text
         for word in words:
             assert word in page
         assert visitor["id"] not in page

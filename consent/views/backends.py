@@ -8,23 +8,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from consent import keys, metrics, records, rights
 from consent.answers import JSON, NO_STORE, Answer, Call, dumps, error
 from consent.gate import Presented
-from consent.hot import Hot
 from consent.records import Refused
 from consent.versions import Published, settled
+from consent.views.current import hot
 from consent.views.door import call_of
 from consent.views.errors import response
 
 views = Blueprint("backends", __name__)
-
-
-def _hot() -> Hot:
-    hot: Hot = current_app.extensions["poort"]
-    return hot
 
 
 @views.post("/v1/sites/<site>/gate")
@@ -32,7 +27,7 @@ def ask(site: str) -> Response:
     """May one tracker load for this visitor, or all of them, by the latest record; asked with an API key."""
     call = call_of(request.environ)
     return _with_key(
-        site, call, lambda version: _answer(site, version, records.load(records.QUESTION, _hot().body(call))))
+        site, call, lambda version: _answer(site, version, records.load(records.QUESTION, hot().body(call))))
 
 
 @views.get("/v1/sites/<site>/requests")
@@ -45,13 +40,15 @@ def requests(site: str) -> Response:
 
 def _with_key(site: str, call: Call, make: Callable[[Published], bytes]) -> Response:
     """What `make` answers, for a caller whose API key opens the site."""
-    _hot().within_limit(call, "")
+    hot().within_limit(call, "")
     key = keys.find(_bearer(call.header("authorization")))
     if key is None:
         return response(_NO_KEY)
+    if not keys.permits(key, "gate"):
+        raise Refused(403, "no_scope", "This key may not ask the gate: it lacks the scope gate.")
     if not keys.opens(key, site):
         raise Refused(404, "unknown_site", "There is no published site with this key.")
-    answer = make(settled(lambda: _hot().published(site)))
+    answer = make(settled(lambda: hot().published(site)))
     keys.used(key, datetime.now(UTC).date())
     return response(Answer(200, [JSON, NO_STORE], answer))
 
@@ -69,7 +66,7 @@ def _bearer(header: str | None) -> str:
 def _answer(site: str, version: Published, asked: dict[str, Any]) -> bytes:
     shown, newest = _latest(site, asked["visitor"])
     if newest is not None and newest > version.number:
-        version = settled(lambda: _hot().publications.at_least(site, newest)) or version
+        version = settled(lambda: hot().publications.at_least(site, newest)) or version
     if asked["tracker"] is None:
         return version.table.all([shown], time.time(), asked["gpc"])
     body, reason = version.table.one([shown], asked["tracker"], time.time(), asked["gpc"])
@@ -83,5 +80,5 @@ def _latest(site: str, visitor: Any) -> tuple[Presented, int | None]:
     if row is None:
         return None, None
     number: int = row["version"]
-    shown = settled(lambda: _hot().publications.get(site, number))
+    shown = settled(lambda: hot().publications.get(site, number))
     return (records.receipt_of(row, shown), number) if shown is not None else (None, None)

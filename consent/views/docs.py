@@ -21,6 +21,7 @@ GROUPS = (
     ("The script and what it shows", ("/banner/", "/v1/sites/{site}/config", "/v1/sites/{site}/versions",
                                       "/v1/sites/{site}/declaration")),
     ("A visitor's own records", ("/v1/sites/{site}/me", "/me/")),
+    ("What owners do, with an API key", ("/v1/admin/",)),
     ("Running Poort", ("/",)),
 )
 
@@ -92,13 +93,20 @@ def _curl(base: str, method: str, path: str, operation: dict[str, Any]) -> str:
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
-    parts = [f"curl {'-X DELETE ' if method == 'delete' else ''}{shlex.quote(base + path)}"]
+    parts = [f"curl {_CURL.get(method, '')}{shlex.quote(base + path)}"]
     security = operation.get("security", [])
     if any("receipt" in way for way in security):
         parts.append('-H "Poort-Receipt: $RECEIPT"')
     if any("metrics" in way for way in security):
         parts.append('-H "Authorization: Bearer $TOKEN"')
+    if any("apiKey" in way for way in security):
+        parts.append('-H "Authorization: Bearer $KEY"')
+    if method == "put":
+        parts.append("-H 'If-Match: \"1\"'")
     if "requestBody" in operation:
         example = operation["requestBody"]["content"]["application/json"]["example"]
         parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(example))}"]
     return " \\\n  ".join(parts)
+
+
+_CURL = {"delete": "-X DELETE ", "put": "-X PUT "}

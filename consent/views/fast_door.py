@@ -19,7 +19,7 @@ from flask import Flask
 from consent.answers import PATIENCE, Answer, Call, Later, error
 from consent.config import Settings
 from consent.hot import Hot
-from consent.records import LARGEST
+from consent.sizes import largest
 from consent.views.door import Seen, failed
 
 Scope = MutableMapping[str, Any]
@@ -171,7 +171,7 @@ class FastDoor:
     async def _body(self, call: Call, receive: Receive) -> bytes | None:
         """The whole body, if it is not too large; None when the caller left. Raises TimeoutError."""
         length = call.length or 0
-        if not 0 < length <= LARGEST:
+        if not 0 < length <= largest(call.path):
             return b""
         async with asyncio.timeout(self._patience):
             return await _read(receive, length)

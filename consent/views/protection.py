@@ -1,22 +1,22 @@
 """What stands before the views: the check against cross-site requests, and the limits of signing in."""
 
 import re
-import time
 
 from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFProtect
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-from werkzeug.exceptions import BadRequest, TooManyRequests, UnsupportedMediaType
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from consent.addresses import network
+from consent.attempts import Attempts
 from consent.config import Settings
+from consent.sizes import largest
 from consent.views import headers, language
 
 # Where one may go after signing in: the console's own pages. No host, no dots up, no encoding to argue about.
-_OWN_PAGE = re.compile(r"/console/[a-z0-9/-]*(\?[A-Za-z0-9=&-]*)?")
+_OWN_PAGE = re.compile(r"/console/([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?(\?[A-Za-z0-9=&-]*)?")
+# What somebody can guess at, or have mails sent by: each call counts for its address.
+_LIMITED = {"accounts.prove", "accounts.take_proof", "accounts.prove_by_passkey", "accounts.confirm_totp",
+            "accounts.change_password", "accounts.invite"}
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 csrf = CSRFProtect()
@@ -25,17 +25,24 @@ csrf = CSRFProtect()
 def register(app: Flask, settings: Settings) -> None:
     """Guard the application. In this order: whoever is over the limit is told so whatever else is wrong."""
     csrf.init_app(app)
-    limit = SignInLimit(settings.login_limit)
-    app.extensions["poort.sign_in_limit"] = limit
+    limit = app.extensions["poort.attempts"] = Attempts(settings.login_limit)
+
+    @app.before_request
+    def bounded() -> None:
+        request.max_content_length = largest(request.path)
 
     @app.before_request
     def guard() -> ResponseReturnValue | None:
-        return sign_in(limit) if request.endpoint == "security.login" else None
+        endpoint = request.endpoint or ""
+        if endpoint in _LIMITED or endpoint == "security.login" or endpoint.startswith("sign_in."):
+            return attempt(limit)
+        return None
 
     @app.before_request
     def own_forms_only() -> None:
         # The API has no session to abuse: what it believes is the receipt, and other origins can not send that.
         if not request.path.startswith("/v1/"):
+            _own_page_only()
             csrf.protect(apply_exemptions=True)
 
     # Flask-Security's own pages: its blueprint is not ours to decorate.
@@ -43,30 +50,27 @@ def register(app: Flask, settings: Settings) -> None:
     app.after_request_funcs.setdefault("security", []).append(headers.keep_nowhere)
 
 
-def sign_in(limit: "SignInLimit") -> ResponseReturnValue | None:
-    """What a request to sign in has to be, before anything is looked up."""
+def _own_page_only() -> None:
+    """A second wall behind the token: what a browser says came from another origin. An old one says nothing."""
+    elsewhere = request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
+    if elsewhere and request.method not in ("GET", "HEAD", "OPTIONS") and not request.path.startswith("/me/"):
+        raise CSRFError("The form stands on another origin's page.")
+
+
+def attempt(limit: Attempts) -> ResponseReturnValue | None:
+    """What a request to sign in or to prove something has to be, before anything is looked up."""
     if request.method == "POST":
         limit.hit(request.remote_addr or "")
-        if request.mimetype not in _FORMS:
+        if request.endpoint == "security.login" and request.mimetype not in _FORMS:
             raise UnsupportedMediaType
     wanted = [*request.args.getlist("next"), *request.form.getlist("next")]
-    if all(_OWN_PAGE.fullmatch(page) for page in wanted):
+    if all(map(is_own_page, wanted)):
         return None
     if request.method == "POST":
         raise BadRequest
-    return redirect(url_for("security.login"))
+    return redirect(url_for(request.endpoint or "", **(request.view_args or {})))
 
 
-class SignInLimit:
-    """Attempts per minute from one address. Kept in this process's memory; addresses are stored nowhere."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._limit = RateLimitItemPerMinute(per_minute)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    def hit(self, address: str) -> None:
-        """Count an attempt; raises TooManyRequests with the seconds to wait."""
-        caller = str(network(address))
-        if not self._limiter.hit(self._limit, caller):
-            free = self._limiter.get_window_stats(self._limit, caller).reset_time
-            raise TooManyRequests(retry_after=max(1, round(free - time.time())))
+def is_own_page(page: str) -> bool:
+    """Whether this is the address of a page of the console, on this Poort."""
+    return bool(_OWN_PAGE.fullmatch(page))

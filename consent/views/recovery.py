@@ -8,10 +8,10 @@ from consent import records, recovery
 from consent.answers import reply
 from consent.config import Settings
 from consent.db import writing
-from consent.hot import Hot
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
 from consent.versions import Published, settled
+from consent.views.current import hot
 from consent.views.door import call_of
 from consent.views.errors import response
 from consent.views.visitor import preflight, share
@@ -19,11 +19,6 @@ from consent.views.visitor import preflight, share
 views = Blueprint("recovery", __name__)
 views.after_request(share)
 views.add_url_rule("/v1/sites/<site>/receipts", "preflight", preflight, methods=["OPTIONS"])
-
-
-def _hot() -> Hot:
-    hot: Hot = current_app.extensions["poort"]
-    return hot
 
 
 @views.post("/v1/sites/<site>/receipts")
@@ -34,9 +29,9 @@ def recover(site: str) -> Response:
     if row is not None:
         return _answer(row, version, 200)
     now = datetime.now(UTC)
-    recovery.check(receipt, version, _hot().publications.lost, now)
+    recovery.check(receipt, version, hot().publications.lost, now)
     settings: Settings = current_app.extensions["poort.settings"]
-    current = settled(lambda: _hot().published(site))
+    current = settled(lambda: hot().published(site))
     agent = request.headers.get("User-Agent", "")
     with writing():
         row, new = recovery.recover(receipt, version, current, agent, settings.secret_keys, now)
@@ -46,15 +41,15 @@ def recover(site: str) -> Response:
 def _shown(site: str) -> tuple[Receipt, Published]:
     """The receipt in the header, and the version that it names; raises Refused."""
     call = call_of(request.environ)
-    settled(lambda: _hot().published(site))
-    if not settled(lambda: _hot().is_own(site, call)):
+    settled(lambda: hot().published(site))
+    if not settled(lambda: hot().is_own(site, call)):
         raise Refused(403, "foreign_origin", "This site's receipts are taken from its own pages only.")
-    _hot().within_limit(call, site)
-    found = read_all(_hot().keyring, tokens(request.headers.get("Poort-Receipt"), None))
+    hot().within_limit(call, site)
+    found = read_all(hot().keyring, tokens(request.headers.get("Poort-Receipt"), None))
     receipt = next((one for one in found if one and one.site == site), None)
     if receipt is None:
         raise Refused(401, "no_receipt", "Show a receipt of this site in the header Poort-Receipt.")
-    version = settled(lambda: _hot().publications.get(site, receipt.version))
+    version = settled(lambda: hot().publications.get(site, receipt.version))
     if version is None:
         raise records.invalid({"version": "The site has no such version."})
     return receipt, version
@@ -62,5 +57,5 @@ def _shown(site: str) -> tuple[Receipt, Published]:
 
 def _answer(row: dict[str, object], version: Published, status: int) -> Response:
     """The record and its receipt, signed with the newest key."""
-    token = _hot().keyring.issue(records.receipt_of(row, version))
+    token = hot().keyring.issue(records.receipt_of(row, version))
     return response(reply(status, {"record": records.as_json(row), "receipt": token}))

@@ -16,10 +16,10 @@ from consent import banners, erasure, exports, outcomes, records, rights
 from consent import declaration as declared
 from consent.answers import NO_STORE, Answer, reply
 from consent.db import db, iso, leave_no_trace, writing
-from consent.hot import Hot
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
 from consent.versions import Published, Unavailable, ended_at, settled
+from consent.views.current import hot
 from consent.views.door import call_of
 from consent.views.errors import response
 from consent.views.language import preferred
@@ -30,18 +30,13 @@ views = Blueprint("visitor", __name__)
 views.add_app_template_filter(lifetime)
 
 
-def _hot() -> Hot:
-    hot: Hot = current_app.extensions["poort"]
-    return hot
-
-
 def _published(site: str) -> Published:
     """The site's current version; raises Refused or Unavailable."""
-    return settled(lambda: _hot().published(site))
+    return settled(lambda: hot().published(site))
 
 
 def _numbered(site: str, number: int) -> Published | None:
-    return settled(lambda: _hot().publications.get(site, number))
+    return settled(lambda: hot().publications.get(site, number))
 
 
 @views.after_request
@@ -50,7 +45,7 @@ def share(answer: Response) -> Response:
     site = (request.view_args or {}).get("site")
     if site and request.path.startswith("/v1/"):
         try:
-            shared = settled(lambda: _hot().cors(site, call_of(request.environ)))
+            shared = settled(lambda: hot().cors(site, call_of(request.environ)))
         except Unavailable:  # nor can the site's pages be known
             shared = []
         for name, value in shared:
@@ -60,7 +55,7 @@ def share(answer: Response) -> Response:
 
 _METHODS = {
     "me": ["GET", "DELETE"], "export": ["GET"], "restriction": ["POST", "DELETE"], "outcomes": ["POST"],
-    "receipts": ["POST"],
+    "receipts": ["POST"], "leaks": ["POST"],
 }
 
 
@@ -71,7 +66,7 @@ _METHODS = {
 def preflight(site: str) -> Response:
     """A browser asks whether a page may call."""
     methods = _METHODS[request.path.rpartition("/")[2]]
-    found = settled(lambda: _hot().preflight(call_of(request.environ), methods))
+    found = settled(lambda: hot().preflight(call_of(request.environ), methods))
     # `share` adds who may read; here only how they may ask.
     how = [
         header
@@ -84,9 +79,9 @@ def preflight(site: str) -> Response:
 def _visitor(site: str) -> tuple[Receipt, list[dict[str, Any]]]:
     """Who holds the receipt, and their records; raises Refused. The door to everything of a visitor."""
     _published(site)
-    if not settled(lambda: _hot().is_own(site, call_of(request.environ))):
+    if not settled(lambda: hot().is_own(site, call_of(request.environ))):
         raise Refused(403, "foreign_origin", "A visitor's records are shown on the site's own pages only.")
-    shown = read_all(_hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
+    shown = read_all(hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
     receipt = next((found for found in shown if found and found.site == site), None)
     rows = records.history(site, uuid.UUID(receipt.visitor)) if receipt else []
     if receipt is None or not rows:
@@ -124,7 +119,7 @@ def _latest(site: str, shown: Receipt, versions: dict[int, Published]) -> str | 
     """The receipt of what this visitor said last: the browser that asks may hold an older one."""
     row = records.latest(site, uuid.UUID(shown.visitor))
     version = versions.get(row["version"]) if row else None
-    return _hot().keyring.issue(records.receipt_of(row, version)) if row and version else None
+    return hot().keyring.issue(records.receipt_of(row, version)) if row and version else None
 
 
 @views.get("/v1/sites/<site>/me/export")
@@ -166,7 +161,7 @@ def lift(site: str) -> Response:
 
 def _do(site: str, act: Callable[[uuid.UUID, datetime], rights.Done]) -> Response:
     """Do what the holder of the receipt asks, put it on the owner's list, and say what was done to who prefers that."""
-    _hot().within_limit(call_of(request.environ), site)
+    hot().within_limit(call_of(request.environ), site)
     receipt, _ = _visitor(site)
     definition, now = _published(site).definition, datetime.now(UTC)
     with writing():
@@ -186,7 +181,7 @@ _PREFERRED = "return=representation"  # RFC 7240
 def report(site: str) -> Response:
     """What the page did after a decision, per tracker, for the trail of its record; the first report counts."""
     call = call_of(request.environ)
-    data = records.load(outcomes.REPORT, settled(lambda: _hot().accept(call, site)))
+    data = records.load(outcomes.REPORT, settled(lambda: hot().accept(call, site)))
     receipt = _receipt(site, str(data["record"]))
     version = _numbered(site, receipt.version)
     if version is None:
@@ -199,7 +194,7 @@ def report(site: str) -> Response:
 
 def _receipt(site: str, record: str) -> Receipt:
     """The receipt that is shown for this site, of two the one of the record; raises Refused without one."""
-    shown = read_all(_hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
+    shown = read_all(hot().keyring, tokens(request.headers.get("Poort-Receipt"), request.headers.get("Cookie")))
     own = [receipt for receipt in shown if receipt and receipt.site == site]
     if not own:
         raise records.no_receipt()
@@ -282,7 +277,7 @@ def page(site: str) -> Response:
 @views.post("/me/<site>")
 def page_with_receipt(site: str) -> Response:
     """The same for a form of the site's own pages with the field `receipt`: that way it is in no address either."""
-    if not settled(lambda: _hot().is_own(site, call_of(request.environ))):
+    if not settled(lambda: hot().is_own(site, call_of(request.environ))):
         raise Refused(403, "foreign_origin", "A receipt is taken from the site's own pages only.")
     return _own_page(site, request.form.get("receipt", ""))
 

@@ -160,6 +160,10 @@ class Internet:
             and method in (None, request.method)
         ]
 
+    def parting(self, path: str) -> list[Request]:
+        """What the browser sends by itself, or for a page that is gone: in its own name then, and not in the test's."""
+        return [request for request in list(self._log) if request.path.split("?")[0].endswith(path)]
+
     def trackers(self) -> set[str]:
         """The catalogue's ids of the trackers that were asked for."""
         return {request.tracker for request in self.requests() if request.tracker}

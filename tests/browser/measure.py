@@ -29,7 +29,7 @@ LOOK = """node => {
   const opaque = element => {
     for (let up = element; up; up = up.parentElement) {
       const colour = getComputedStyle(up).backgroundColor;
-      if (!/, 0\\)$|transparent/.test(colour)) return colour;
+      if (!/^rgba.*, 0\\)$|transparent/.test(colour)) return colour;
     }
     return "rgb(255, 255, 255)";
   };

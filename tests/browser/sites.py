@@ -59,12 +59,37 @@ ADVANCED = site(
     google_consent_mode="advanced",
     google_consent_mode_reason="Conversions are modelled.",
 )
+LEAKY = site("leaky", trackers=[*SHOP["trackers"], {"id": "calendly"}], leak_reports={"sample": 1})
+HALF = site("half-leaky", leak_reports={"sample": 0.5})
 # All trackers on one site, in its second version; marketing came with that one.
 EVERYTHING = site("everything", trackers=[{"id": row.id} for row in trackers.ALL])
 BEFORE = site("everything", trackers=[{"id": row.id} for row in trackers.ALL if row.category != "marketing"])
+# What an owner may type, made to harm whoever shows it; each text still says what it has to.
+HARM = "<img src=x onerror=alert(1)></style></script><script>alert(2)</script>\"');*!-- javascript:alert(3)"
+WORDS = {
+    "title": "Cookies van {controller} " + HARM[:40], "intro": f"Mag het? Toestemming {HARM}",
+    "change": f"Intrekken met {{reopen}} {HARM[:90]}", "policy": HARM[:60], "preferences": HARM[:40],
+    "reopen": HARM[20:60], "settings_intro": HARM, "save": HARM[-40:], "withdraw": HARM[:40], "close": HARM[:28],
+    "saved": HARM,
+    "accept_all": "Sta alles maar toe", "necessary_only": "Weiger",
+}
+COLOURS = {
+    "light": {"background": "#fff8e1", "text": "#221b00", "muted": "#5a4d1f", "border": "#e0c97a", "button": "#c85a00",
+              "button_text": "#000000", "link": "#7a3e00"},
+    "dark": {"background": "#221b00", "text": "#fffdf5", "button": "#ffb000", "button_text": "#221b00"},
+}
+LOGO = {"url": "https://www.look-left.example/logo.svg", "alt": HARM[:80]}
+LOOKS = {
+    "bottom-left": site(
+        "look-left", look={"position": "bottom-left", "colours": COLOURS, "logo": LOGO},
+        texts={"nl": {**WORDS, "categories": {"analytics": {"purpose": HARM}}}}),
+    "bottom-right": site("look-right", look={"position": "bottom-right"}),
+    "top": site("look-top", look={"position": "top", "scheme": "dark"}),
+    "center": site("look-center", look={"position": "center", "colours": {"light": COLOURS["light"]}}),
+}
 ALL = (
     SHOP, HOST_ONLY, IMMEDIATE, CHILDREN, ENGLISH, RENEWED, OTHER, OVERTAKEN, MARKUP, SWITCHED, SWITCHED_AT_ONCE,
-    SIGNALS, ADVANCED, BEFORE, EVERYTHING,
+    SIGNALS, ADVANCED, LEAKY, HALF, BEFORE, EVERYTHING, *LOOKS.values(),
 )
 
 

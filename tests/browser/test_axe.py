@@ -13,7 +13,8 @@ from tests.browser.one_door import door as door
 from tests.browser.visitor import Visitor
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-RUN = "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}}).then(found => found)"
+# axe is not in the frames, so it can not ask them: it would only complain that one has another origin.
+RUN = "tags => axe.run(document, {iframes: false, runOnly: {type: 'tag', values: tags}}).then(found => found)"
 
 
 def faults(visitor: Visitor, source: str) -> list[str]:

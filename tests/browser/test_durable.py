@@ -110,3 +110,20 @@ def test_where_the_site_s_server_fails_everything_is_as_without_it(net: Internet
     assert wait_until(lambda: bool(net.requests(path=gated.KEEP)))
     assert sites.home(KEY) in visitor.page.url
     assert life(visitor) <= 7
+
+
+def test_an_answer_that_comes_late_brings_no_consent_back(net: Internet, visitor: Visitor) -> None:
+    """D4: the site's server answers the request for the consent's cookie only after the consent was withdrawn."""
+    visitor.open(page(net, ""), banner=True)
+    visitor.accept_all()
+    keep, consent = sites.home(KEY) + gated.KEEP.removeprefix("/"), visitor.token
+    back = {"Set-Cookie": f"poort={consent}; Path=/; Domain={KEY}.example; Max-Age=9999999; Secure; SameSite=Lax"}
+    net.serve(keep, "", "text/plain", back, after=1.5)
+    visitor.open(page(net, DURABLE, "volgende"), banner=False)
+    assert wait_until(lambda: bool(net.requests(path=gated.KEEP)))
+    net.serve(keep, "", "text/plain")
+    visitor.withdraw()
+    assert wait_until(lambda: len(net.requests(path=gated.KEEP)) == 2), "the withdrawal is asked for after it"
+    visitor.page.wait_for_timeout(2_000)
+    assert visitor.receipt
+    assert visitor.receipt["a"] == "withdraw"

@@ -393,7 +393,7 @@ def test_the_owner_s_list_is_fit_for_everybody(someone: Someone, axe_source: str
     page.fill("input[name=password]", PASSWORD)
     page.press("input[name=password]", "Enter")
     page.wait_for_url("**/console/**")
-    page.goto(f"{someone.poort.url}/console/sites/shop/requests?lang={language}")
+    page.goto(f"{someone.poort.url}/console/sites/shop/visitors?lang={language}")
     expect(page.locator("tbody tr").first).to_contain_text({"nl": "Wissen", "en": "Erasure"}[language])
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert faults(page, axe_source) == []

@@ -5,7 +5,7 @@
 (() => {
   "use strict";
   const path = document.currentScript.dataset.keep || "/poort/keep";
-  let kept, timer;
+  let kept, timer, asking;
 
   const token = () => document.cookie.split("; ").find((pair) => pair.startsWith("poort="));
 
@@ -15,13 +15,19 @@
     const now = token();
     if (now && now !== kept) {
       kept = now;
-      fetch(path, { method: "POST", credentials: "same-origin", keepalive: true }).catch(() => {}); // the next page tries again
+      asking = new AbortController();
+      // Not `keepalive`: such a request can not be given up. The next page tries again.
+      const request = { method: "POST", credentials: "same-origin", signal: asking.signal };
+      fetch(path, request).catch(() => {});
     } else if (wait < 3e4) timer = setTimeout(() => keep(wait * 2), wait);
   };
 
   // On each page the banner writes the cookie anew, so the server has to follow on each.
   const begin = () => token() && keep(200);
-  window.addEventListener("poort:change", () => keep(200));
+  window.addEventListener("poort:change", () => {
+    asking?.abort(); // its answer would put the cookie of before back: a consent over its withdrawal
+    keep(200);
+  });
   if (window.Poort?.onReady) window.Poort.onReady(begin);
   else window.addEventListener("poort:ready", begin);
 })();

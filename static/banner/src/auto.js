@@ -6,7 +6,7 @@ import { trust } from "./dom.js";
 import { mayLoad } from "./state.js";
 import { once } from "./tags.js";
 
-const KINDS = /^(SCRIPT|IMG|IFRAME|LINK)$/;
+const KINDS = /^(script|img|iframe|link)$/i;
 const TAG = /<(script|img|iframe|link)\b((?:"[^"]*"|'[^']*'|[^>"'])*)>/gi;
 const ADDRESS = /(^|[\s"'/])(?:src|href)(\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+)))/i;
 

@@ -42,14 +42,14 @@ export const dock = () => {
 };
 
 // !important behind every declaration: a site's own style sheets do not break what a visitor has to read.
-const style = (more = "") => sheet.replaceSync(important(rules + more));
+const style = (more = "") => sheet.replaceSync(important(rules + (config.css || "") + more));
 
 // N3: the page can scroll clear of the dialog. More height only where there is height to scroll, or the page would jump.
 const makeRoom = (more) => {
   const page = document.documentElement;
-  const high = dialog && innerHeight - dialog.getBoundingClientRect().top;
-  const below = more || page.scrollHeight > page.clientHeight ? `padding-bottom:${high}px` : "";
-  style(high && `html{scroll-padding-bottom:${high}px;${below}}`);
+  const box = dialog?.getBoundingClientRect();
+  const room = box && `padding-${config.top ? `top:${box.bottom}` : `bottom:${innerHeight - box.top}`}px`;
+  style(room && `html{scroll-${room};${more || page.scrollHeight > page.clientHeight ? room : ""}}`);
 };
 const watch = new ResizeObserver(() => makeRoom());
 

@@ -1,0 +1,65 @@
+"""The doors of the console's pages: whose site it is, who does something, and whether they just showed who they are."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+from flask import abort, redirect, request, url_for
+from flask.globals import request_ctx
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from consent import audit, sites
+from consent.sign_in import present
+from consent.views.protection import is_own_page
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def member_of(key: str) -> tuple[sites.Site, str]:
+    """The site and the member's role; raises NotFound for a stranger."""
+    return sites.site_for(current_user, key)
+
+
+def owner_of(key: str) -> sites.Site:
+    """The site; raises NotFound for a stranger, 403 for a marketer."""
+    site, role = member_of(key)
+    if role != "owner":
+        abort(403)
+    return site
+
+
+def by_user() -> audit.By:
+    """Who does it: the user who is signed in."""
+    return audit.By(user_id=current_user.id, via="console")
+
+
+def fresh(view: Callable[P, R]) -> Callable[P, R | ResponseReturnValue]:
+    """For what only somebody may do who has just shown who they are.
+
+    Whoever has not is asked for their password or passkey, and comes back to the page with the form. What the form
+    said is not kept meanwhile: it may be a secret, and nothing is done by who only proves who they are.
+    """
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R | ResponseReturnValue:
+        if present().is_fresh(datetime.now(UTC)):
+            return view(*args, **kwargs)
+        return redirect(url_for("accounts.prove", next=_page()), 303)
+
+    return guarded
+
+
+def _page() -> str:
+    """The page to come back to: this one, or the one whose form was sent; the console when that is not known."""
+    here = request.full_path.rstrip("?") if request.method == "GET" else urlsplit(request.referrer or "").path
+    if request.method != "GET" and not is_own_page(here):
+        here = request.path if _has_a_page() else ""
+    return here if is_own_page(here) else url_for("console.index")
+
+
+def _has_a_page() -> bool:
+    adapter = request_ctx.url_adapter
+    return adapter is not None and adapter.test(request.path, "GET")
