@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from consent.db import Moment, db, writing
 from consent.marks import mark
+from consent.zones import USUAL_ZONE
 
 log = logging.getLogger("poort.accounts")
 
@@ -40,6 +41,7 @@ class Organisation(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAl
     name: Mapped[str] = mapped_column(String(200), unique=True)
     ended_on: Mapped[date | None]  # when its contract ended; contracts.py
     mfa: Mapped[bool] = mapped_column(default=False)  # whether its members need a second factor
+    time_zone: Mapped[str] = mapped_column(String(64), default=USUAL_ZONE.key)  # in which its days are counted
 
 
 class User(db.Model, UserMixin):  # type: ignore[name-defined, misc]  # as above

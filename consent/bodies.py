@@ -16,6 +16,9 @@ Identifier = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[
 Whole = Annotated[int, Meta(gt=0, lt=2**31)]
 Language = Annotated[str, Meta(min_length=2, max_length=8)]
 PageGroup = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Variant = Annotated[str, Meta(pattern="^[a-z0-9-]{1,20}$")]
+LONGEST_TOOK: Final = 86_400_000  # ms: a day
+Took = Annotated[int, Meta(ge=0, le=LONGEST_TOOK)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 MOMENT: Final = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 
@@ -44,15 +47,21 @@ class Consent(Struct, forbid_unknown_fields=True):
     gpc: bool | UnsetType = UNSET
     page_group: PageGroup | UnsetType | None = UNSET
     decided_at: str | UnsetType | None = UNSET
+    took: Took | UnsetType | None = UNSET
+    variant: Variant | UnsetType | None = UNSET
 
 
 class Event(Struct, forbid_unknown_fields=True):
     """The body of `POST /v1/sites/{site}/events`."""
 
-    type: Literal["shown"]
+    type: Literal["shown", "visit"]
     version: Whole
     language: Language
     page_group: PageGroup | UnsetType | None = UNSET
+    again: bool | UnsetType = UNSET
+    variant: Variant | UnsetType | None = UNSET
+    choices: Choices | UnsetType = UNSET
+    trackers: dict[Name, bool] | UnsetType = UNSET
 
 
 _CONSENT: Final = Decoder(Consent)
@@ -106,18 +115,21 @@ def consent(body: bytes) -> dict[str, Any] | None:
     decided = None if decided_at is None else moment(decided_at)
     if decided_at is not None and decided is None:
         return None
-    strings += more + (found.trackers is not UNSET) + len(trackers) + (found.gpc is not UNSET)
+    variant, others = _text(found.variant)
+    named = [one is not UNSET for one in (found.took, found.trackers, found.gpc)]
+    strings += more + others + sum(named) + len(trackers)
     if not _has(body, _CONSENT_STRINGS + strings):
         return None
-    choices = found.choices
     return {
         "id": uuid.UUID(found.id), "visitor": uuid.UUID(found.visitor), "version": found.version,
-        "action": found.action, "source": found.source, "language": found.language,
-        "choices": {
-            "functional": choices.functional, "analytics": choices.analytics, "marketing": choices.marketing},
+        "action": found.action, "source": found.source, "language": found.language, "choices": _choices(found.choices),
         "trackers": trackers, "gpc": found.gpc is True, "page_group": page_group,
-        "decided_at": decided,
+        "decided_at": decided, "took": None if found.took is UNSET else found.took, "variant": variant,
     }
+
+
+def _choices(found: Choices) -> dict[str, bool]:
+    return {"functional": found.functional, "analytics": found.analytics, "marketing": found.marketing}
 
 
 def event(body: bytes) -> dict[str, Any] | None:
@@ -126,6 +138,16 @@ def event(body: bytes) -> dict[str, Any] | None:
     if found is None:
         return None
     page_group, strings = _text(found.page_group)
-    if not _has(body, _EVENT_STRINGS + strings):
+    variant, more = _text(found.variant)
+    visit, trackers = found.type == "visit", {} if found.trackers is UNSET else found.trackers
+    strings += more + (found.again is not UNSET) + (found.trackers is not UNSET) + len(trackers)
+    choices = None if found.choices is UNSET else _choices(found.choices)
+    strings += 0 if choices is None else 4
+    if not _has(body, _EVENT_STRINGS + strings) or visit != (choices is not None):
         return None
-    return {"type": found.type, "version": found.version, "language": found.language, "page_group": page_group}
+    if (visit and (found.again is True or variant)) or (trackers and not visit):
+        return None
+    return {
+        "type": found.type, "version": found.version, "language": found.language, "page_group": page_group,
+        "again": found.again is True, "variant": variant, "choices": choices, "trackers": trackers,
+    }

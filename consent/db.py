@@ -394,8 +394,14 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
     return {tuple(uuid.UUID(bytes=part) if isinstance(part, bytes) else part for part in key) for key in found}
 
 
+@cache
+def _adding(table: Table) -> str:
+    counters = [column.name for column in table.columns if not column.primary_key]
+    return ", ".join(f'"{name}" = "{table.name}"."{name}" + excluded."{name}"' for name in counters)
+
+
 def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Add each row's `n` to the row with the same primary key, or make that row."""
+    """Add each row's counters to those of the row with the same primary key, or make that row."""
     if rows:
-        statement = f'{_insert(table, connection.dialect.name)} DO UPDATE SET n = "{table.name}".n + excluded.n'
+        statement = f"{_insert(table, connection.dialect.name)} DO UPDATE SET {_adding(table)}"
         connection.exec_driver_sql(statement, (_as_json(table, rows),))

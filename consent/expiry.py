@@ -5,8 +5,9 @@ not expire, and a restricted one is in no count (G8). What was counted up to whe
 so a runner that is killed counts nothing twice, and of two runners one is refused.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, and_, exists, func, or_, select, tuple_, type_coerce, update
 from sqlalchemy.engine import Connection, Engine
@@ -19,11 +20,13 @@ from consent.db import DAY_US, add_up, writing_on
 from consent.records import Record
 from consent.rights import is_held
 from consent.terms import GRANTS, Term
+from consent.zones import day_of
 
 # A record that replaces the consent may still be on its way to the disk, or its clock behind.
 MARGIN = timedelta(hours=1)
 READ = 2  # batches in one look: to read holds nobody up, and what is written is a few counts
-FIRST_DAY = date(1970, 1, 1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)  # midnight is at a whole quarter in every time zone
 
 
 class _Overtaken(Exception):
@@ -43,13 +46,14 @@ class Window(NamedTuple):
 def expire(engine: Engine, now: datetime) -> str:
     """Count what ended until a little before `now`; what was done, in words."""
     go, counted, until = Go(), 0, now - MARGIN
+    zones = terms.zones(engine)
     for site in terms.sites_with_records(engine):
         for rows in terms.grouped(terms.of(engine, site), lambda row: (row.consent_days, row.counted_until)).values():
-            counted += _count_group(engine, rows, until, go)
+            counted += _count_group(engine, rows, until, go, zones[site])
     return go.said(f"{counted} consents ended")
 
 
-def _count_group(engine: Engine, rows: terms.Rows, until: datetime, go: Go) -> int:
+def _count_group(engine: Engine, rows: terms.Rows, until: datetime, go: Go, where: ZoneInfo) -> int:
     """Count what ended of versions that stand alike, batch by batch."""
     life, at, counted = timedelta(days=rows[0].consent_days), rows[0].counted_until, 0
     published = min(row.published_at for row in rows) - timedelta(days=1)  # by another machine's clock, perhaps
@@ -57,7 +61,7 @@ def _count_group(engine: Engine, rows: terms.Rows, until: datetime, go: Go) -> i
         whole = Window(rows[0].site, tuple(row.version for row in rows), life.days, at - life, until - life)
         with engine.connect() as connection:
             window = whole._replace(high=_end_of_batch(connection, whole, published))
-            counts = _ended(connection, window, published)
+            counts = _ended(connection, window, published, where)
         if not _keep(engine, window, at, counts):
             break
         at = window.high + life
@@ -78,13 +82,13 @@ def _end_of_batch(connection: Connection, window: Window, published: datetime) -
     return min(found)
 
 
-def _ended(connection: Connection, window: Window, published: datetime) -> list[dict[str, Any]]:
+def _ended(connection: Connection, window: Window, published: datetime, where: ZoneInfo) -> list[dict[str, Any]]:
     """The counts of a window, as rows for `add_up`."""
     here = and_(_made(Record.recorded_at, window, max(window.low, published)), Record.decided_at.is_(None))
     rows: dict[tuple[date, bool], int] = {}
     for column, made in ((Record.recorded_at, here), (Record.decided_at, _made(Record.decided_at, window, window.low))):
-        for day, bot, n in connection.execute(_query(column, made, window)):
-            key = (FIRST_DAY + timedelta(days=day), bot)
+        for quarter, bot, n in connection.execute(_query(column, made, window)):
+            key = (day_of(EPOCH + quarter * QUARTER, where), bot)
             rows[key] = rows.get(key, 0) + n
     return [
         {"site": window.site, "day": day, "bot": bot, "metric": "expired", "value": "", "n": n}
@@ -94,10 +98,10 @@ def _ended(connection: Connection, window: Window, published: datetime) -> list[
 
 def _query(column: InstrumentedAttribute[Any], made: Any, window: Window) -> Any:
     end = type_coerce(column, BigInteger) + window.days * DAY_US
-    day = (end // DAY_US).label("day")
-    query = select(day, Record.bot, func.count()).where(made, Record.version.in_(window.versions))
+    quarter = (end // (QUARTER // timedelta(microseconds=1))).label("quarter")
+    query = select(quarter, Record.bot, func.count()).where(made, Record.version.in_(window.versions))
     counted = (Record.action.in_(GRANTS), ~_replaced(column, window.days), ~is_held(Record))
-    return query.where(*counted).group_by(day, Record.bot)
+    return query.where(*counted).group_by(quarter, Record.bot)
 
 
 def _replaced(column: InstrumentedAttribute[Any], days: int) -> Any:

@@ -28,6 +28,7 @@ from consent.receipts import Keyring, read_all, tokens
 from consent.records import Refused
 from consent.versions import Publications, Published, Unasked, Unavailable
 from consent.writer import GroupCommit, Overloaded, Stored
+from consent.zones import day_of
 
 
 class Begun(NamedTuple):
@@ -262,7 +263,9 @@ class Hot:
         records.check_audience(data, self.published(site, call))  # a page may be older than the audience
         said_gpc = data["gpc"]
         gpc = said_gpc or gate.has_gpc(call.header("sec-gpc"))  # I2: either is on
-        row = records.row_of(site, {**data, "gpc": gpc}, call.header("user-agent") or "", now)
+        zone = self.publications.zone(site)
+        agent = call.header("user-agent") or ""
+        row = records.row_of(site, {**data, "gpc": gpc}, agent, now, zone, version.variants)
         events = self._told(call, site, row, version) if self.publications.tells(site) else []
         begun = Begun(row, said_gpc, version, records.record(self.writer, row, events))
         return Later(begun.stored, partial(self._end_consent, begun))
@@ -282,14 +285,20 @@ class Hot:
         return reply(201 if stored.created else 200, {"record": records.as_json(stored.row), "receipt": token})
 
     def events(self, call: Call, site: str) -> Answer | Later:
-        """`POST /v1/sites/{site}/events`: a banner was shown. Counted, tied to nobody."""
+        """`POST /v1/sites/{site}/events`: a banner was shown, or a visit begun. Counted, tied to nobody."""
         data = records.parse_event(self.accept(call, site))
         return self._guarded(call, None, partial(self._begin_event, call, site, data))
 
     def _begin_event(self, call: Call, site: str, data: dict[str, Any]) -> Later:
-        records.check_shown(data, self.publications.get(site, data["version"]))
-        bot = records.agent((call.header("user-agent") or "")[:512])["bot"]
-        counted = self.writer.submit(None, counts.of_shown(site, datetime.now(UTC), bot))
+        version = records.check_shown(data, self.publications.get(site, data["version"]))
+        if faults := records.variant_faults(data, version):
+            raise records.invalid(faults)
+        event = {
+            **data, **records.agent((call.header("user-agent") or "")[:512]), "site": site,
+            "variant": version.variants.get(data["variant"]), "gpc": gate.has_gpc(call.header("sec-gpc")),
+            "counted_on": day_of(datetime.now(UTC), self.publications.zone(site)),
+        }
+        counted = self.writer.submit(None, counts.of_event(event))
         return Later(counted, partial(_end_event, counted))
 
     def accept(self, call: Call, site: str) -> bytes:

@@ -42,9 +42,11 @@ class Receipt(NamedTuple):
     gpc: bool
     decided: int
     expires: int
+    variant: str | None = None  # what an experiment showed
 
     def claims(self) -> dict[str, Any]:
         """The JSON of the token, with the contract's one-letter names, lists sorted so that it is always the same."""
+        shown = {} if self.variant is None else {"w": self.variant}
         return {
             "s": self.site,
             "r": self.record,
@@ -57,10 +59,13 @@ class Receipt(NamedTuple):
             "gpc": self.gpc,
             "t": self.decided,
             "e": self.expires,
+            **shown,
         }
 
 
 _CLAIMS = frozenset({"s", "r", "p", "v", "a", "c", "x", "g", "gpc", "t", "e"})
+_WITH_VARIANT = _CLAIMS | {"w"}
+_VARIANT = re.compile(r"[a-z0-9-]{1,20}")
 _LATEST = 2**53  # the largest whole number that a browser reads exactly
 
 
@@ -85,6 +90,10 @@ def _is_whole(value: object) -> bool:
     return type(value) is int and 0 <= value < _LATEST
 
 
+def _is_variant(value: object) -> bool:
+    return type(value) is str and _VARIANT.fullmatch(value) is not None
+
+
 def _is_sound(claims: dict[str, Any]) -> bool:
     """Whether each claim that is no list has its type."""
     return (
@@ -96,16 +105,16 @@ def _is_sound(claims: dict[str, Any]) -> bool:
 
 def from_claims(claims: object) -> Receipt:
     """The receipt that these claims make; raises BadReceipt on anything unexpected, signed or not (A3)."""
-    if type(claims) is not dict or claims.keys() != _CLAIMS:
+    if type(claims) is not dict or (claims.keys() != _CLAIMS and claims.keys() != _WITH_VARIANT):
         raise BadReceipt("the claims are not a receipt's")
-    if not _is_sound(claims):
+    if not _is_sound(claims) or ("w" in claims and not _is_variant(claims["w"])):
         raise BadReceipt("a claim has the wrong type")
     granted, refused, allowed = _names(claims["c"]), _names(claims["x"]), _names(claims["g"])
     if claims["a"] in ("necessary_only", "withdraw") and (granted or allowed):
         raise BadReceipt("a refusal grants nothing")
     return Receipt(
         claims["s"], claims["r"], claims["p"], claims["v"], claims["a"],
-        granted, refused, allowed, claims["gpc"], claims["t"], claims["e"],
+        granted, refused, allowed, claims["gpc"], claims["t"], claims["e"], claims.get("w"),
     )
 
 

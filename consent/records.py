@@ -9,13 +9,15 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import user_agents
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
-from sqlalchemy import JSON, Index, String, delete, func, insert, select, text
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+from sqlalchemy import JSON, Index, SmallInteger, String, delete, func, insert, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column, scoped_session
 
@@ -27,6 +29,7 @@ from consent.sightings import OWN_NAME
 from consent.sites import flatten
 from consent.versions import Published
 from consent.writer import GroupCommit, Stored
+from consent.zones import USUAL_ZONE, day_of
 
 LARGEST = 16_384  # bytes of a body
 ACTIONS = ("accept_all", "necessary_only", "custom", "withdraw")
@@ -34,6 +37,7 @@ SOURCES = ("banner", "settings", "api", "import")
 RECOVERED = "recovered"  # from its receipt, after a backup was put back; no client can say that
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+VARIANT = re.compile(r"[a-z0-9-]{1,20}")
 PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
 
 
@@ -68,6 +72,9 @@ class Record(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy 
     bot: Mapped[bool]
     recorded_at: Mapped[datetime] = mapped_column(Moment)
     decided_at: Mapped[datetime | None] = mapped_column(Moment)  # before it came in: imported or recovered
+    took: Mapped[int | None] = mapped_column(SmallInteger)  # from the page's opening to the answer; of counts.BANDS
+    variant: Mapped[str | None] = mapped_column(String(64))  # of an experiment, with its name: "summer:b"
+    counted_on: Mapped[date | None]  # the organisation's day on which it was counted; None: the day in UTC
 
     __table_args__ = (
         Index("ix_record_site_visitor", "site", "visitor", "recorded_at"),
@@ -123,6 +130,20 @@ class When(fields.String):
         return found
 
 
+class Took(fields.Integer):
+    """A time in whole milliseconds, a day at most."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= bodies.LONGEST_TOOK:
+            raise ValidationError("Must be whole milliseconds from 0 to 86400000.")
+        return value
+
+
+def _variant(value: str) -> None:
+    if not VARIANT.fullmatch(value):
+        raise ValidationError("Use 1 to 20 lowercase letters, digits and hyphens.")
+
+
 def _page_group(value: str) -> None:
     if not PAGE_GROUP.fullmatch(value):
         raise ValidationError("Use 1 to 64 letters, digits, hyphens and underscores.")
@@ -167,6 +188,10 @@ class ConsentSchema(Schema):
             "description": "When another platform was told so; only with source import. The consent counts from then."
         },
     )
+    took = Took(allow_none=True, load_default=None, metadata={
+        "description": "Milliseconds from opening the page to the answer; a band of it is kept."})
+    variant = fields.String(allow_none=True, load_default=None, validate=_variant, metadata={
+        "description": "What an experiment showed this visitor."})
 
 
 class EventSchema(Schema):
@@ -175,10 +200,28 @@ class EventSchema(Schema):
     class Meta:
         unknown = RAISE
 
-    type = fields.String(required=True, validate=validate.OneOf(("shown",)))
+    type = fields.String(required=True, validate=validate.OneOf(("shown", "visit")), metadata={
+        "description": "`shown`: the banner appeared. `visit`: somebody who has chosen before begins a visit."})
     version = Whole(required=True)
     language = fields.String(required=True, validate=validate.Length(2, 8))
     page_group = fields.String(allow_none=True, load_default=None, validate=_page_group)
+    again = Truth(load_default=False, metadata={"description": "It appeared before in this visit, on another page."})
+    variant = fields.String(allow_none=True, load_default=None, validate=_variant)
+    choices = fields.Nested(ChoicesSchema, allow_none=True, load_default=None, metadata={
+        "description": "With `visit`: what the visitor's choice allows."})
+    trackers = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 64)), values=Truth(), load_default=dict,
+        metadata={"description": "With `visit`: the trackers for which it differs from their category."})
+
+    @validates_schema(skip_on_field_errors=True)
+    def agrees(self, data: dict[str, Any], **_: Any) -> None:
+        """Rules over more than one field."""
+        if (data["type"] == "visit") != (data["choices"] is not None):
+            raise ValidationError("Belongs to a visit, and a visit needs it.", "choices")
+        if data["type"] == "visit" and (data["again"] or data["variant"]):
+            raise ValidationError("Belongs to a banner that was shown.", "again" if data["again"] else "variant")
+        if data["type"] == "shown" and data["trackers"]:
+            raise ValidationError("Belongs to a visit.", "trackers")
 
 
 class QuestionSchema(Schema):
@@ -263,12 +306,22 @@ def check_decision(data: Mapping[str, Any], version: Published, now: datetime) -
     contradiction = _contradiction(data)
     if contradiction:
         faults["action"] = contradiction
+    faults.update(variant_faults(data, version))
+    if data["took"] is not None and data["source"] != "banner":
+        faults["took"] = "Belongs to an answer in the banner."
     if data["decided_at"] is not None:
         faults.update(_check_date(data, version, now))
     elif data["source"] == "import" and grants_any(data):
         faults["decided_at"] = "An imported consent needs the moment at which it was given."
     if faults:
         raise invalid(faults)
+
+
+def variant_faults(data: Mapping[str, Any], version: Published) -> dict[str, str]:
+    """What is wrong with the variant that is said to have been shown."""
+    if data["variant"] is None or data["variant"] in version.variants:
+        return {}
+    return {"variant": "This version shows no such variant."}
 
 
 def check_audience(data: Mapping[str, Any], version: Published) -> None:
@@ -330,9 +383,18 @@ def agent(text: str) -> dict[str, Any]:
     }
 
 
-def row_of(site: str, data: Mapping[str, Any], user_agent: str, now: datetime) -> dict[str, Any]:
-    """The row for a decision that was checked. Time is the server's (E1)."""
-    return {"site": site, **data, **agent(user_agent[:512]), "recorded_at": now}
+def row_of(
+    site: str, data: Mapping[str, Any], user_agent: str, now: datetime, zone: ZoneInfo = USUAL_ZONE,
+    variants: Mapping[str | None, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The row for a decision that was checked. Time is the server's (E1). `variants`: those of the version shown."""
+    took = data.get("took")
+    derived = {
+        "took": None if took is None else counts.band(took),
+        "variant": variants.get(data.get("variant")),
+        "counted_on": day_of(now - timedelta(milliseconds=took or 0), zone),  # the day on which it was shown
+    }
+    return {"site": site, **data, **agent(user_agent[:512]), **derived, "recorded_at": now}
 
 
 def record(
@@ -385,6 +447,7 @@ def receipt_of(row: Mapping[str, Any], version: Published) -> Receipt:
         row["gpc"] and row["source"] != "import",  # I4: what was decided elsewhere was not decided under it here
         decided,
         decided + days * 86_400,
+        row["variant"] and row["variant"].partition(":")[2],
     )
 
 
@@ -397,7 +460,8 @@ def decided_at(row: Mapping[str, Any]) -> datetime:
 def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
     """The record as the API shows it."""
     moments = {name: row[name] and iso(row[name]) for name in ("recorded_at", "decided_at")}
-    return {**row, "id": str(row["id"]), "visitor": str(row["visitor"]), **moments}
+    day = row["counted_on"] and row["counted_on"].isoformat()
+    return {**row, "id": str(row["id"]), "visitor": str(row["visitor"]), **moments, "counted_on": day}
 
 
 def history(site: str, visitor: uuid.UUID) -> list[dict[str, Any]]:

@@ -5,14 +5,16 @@ choices that said the same as their category) is lost; what counts, and from whe
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
 from consent import counts, outbox, records, rights, tombstones
-from consent.db import add_up, db, insert_new
+from consent.db import db, insert_new
 from consent.gate import OPTIONAL
 from consent.receipts import Receipt
 from consent.records import Record, Refused
@@ -20,7 +22,9 @@ from consent.restorations import Window, was_lost
 from consent.versions import Published
 
 
-def row_of(receipt: Receipt, version: Published, user_agent: str, now: datetime) -> dict[str, Any]:
+def row_of(
+    receipt: Receipt, version: Published, user_agent: str, now: datetime, zone: ZoneInfo
+) -> dict[str, Any]:
     """The record that the receipt stands for; raises Refused when it can not be one about this version."""
     data = {
         "id": uuid.UUID(receipt.record), "visitor": uuid.UUID(receipt.visitor), "version": receipt.version,
@@ -28,11 +32,13 @@ def row_of(receipt: Receipt, version: Published, user_agent: str, now: datetime)
         "trackers": {**dict.fromkeys(receipt.refused, False), **dict.fromkeys(receipt.allowed, True)},
         "source": records.RECOVERED, "language": version.definition["default_language"], "gpc": receipt.gpc,
         "page_group": None, "decided_at": datetime.fromtimestamp(receipt.decided, UTC),
+        "took": None, "variant": receipt.variant,
     }
     known = version.asked.issuperset(data["trackers"])
-    if not known or records.receipt_of({**data, "site": receipt.site}, version) != receipt:
+    row = records.row_of(receipt.site, data, user_agent, now, zone, version.variants)
+    if not known or records.receipt_of(row, version) != receipt:
         raise records.invalid({"version": "The receipt does not fit this version of the site."})
-    return records.row_of(receipt.site, data, user_agent, now)
+    return row
 
 
 def existing(receipt: Receipt, version: Published) -> dict[str, Any] | None:
@@ -60,14 +66,15 @@ def check(receipt: Receipt, version: Published, lost: Sequence[Window], now: dat
 
 
 def recover(
-    receipt: Receipt, version: Published, current: Published, user_agent: str, keys: Sequence[str], now: datetime
+    receipt: Receipt, version: Published, current: Published, user_agent: str, keys: Sequence[str], now: datetime,
+    zone: ZoneInfo,
 ) -> tuple[dict[str, Any], bool]:
     """Store the record of a receipt, unless it is there; the row, and whether it is new. Raises Refused.
 
     For a transaction that writes; the caller commits. The owner's own systems are told of it as of any decision:
     whether they were is lost too, and its number in their order is that of its time, so it undoes nothing newer.
     """
-    row = row_of(receipt, version, user_agent, now)
+    row = row_of(receipt, version, user_agent, now, zone)
     if tombstones.is_erased(receipt.site, row["visitor"], row["decided_at"], keys):
         raise Refused(410, "erased", "The visitor had this erased.")
     connection = db.session.connection()
@@ -77,7 +84,7 @@ def recover(
             raise Refused(410, "erased", "The visitor had this erased.")
         return stored, False
     if not rights.keep_out(receipt.site, row["visitor"], row):
-        add_up(connection, counts.DailyCount.__table__, counts.rows(counts.of_record(row)))
+        counts.add(connection, Counter(counts.of_record(row)))
     if outbox.has_webhook(receipt.site):
         outbox.add(outbox.of_record(row, receipt, current.gate))
     return row, True

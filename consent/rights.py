@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consent import counts, outbox, records, restorations
-from consent.counts import Tally
+from consent.counts import Counted, Slice, Tally
 from consent.db import Id, Moment, db, iso, writing
 
 ERASURE, RESTRICTION, LIFTING = KINDS = ("erasure", "restriction", "lifting")
@@ -144,16 +144,21 @@ def tidy(now: datetime) -> int:
         return sum(release(site, visitor) for site, visitor in gone)
 
 
-def _count(found: Counter[Tally], times: int) -> None:
+def _count(found: Counted, times: int) -> None:
     counts.add(db.session.connection(), Counter({tally: n * times for tally, n in found.items()}))
 
 
-def _written(found: Counter[Tally]) -> list[list[Any]]:
-    return [[tally.day.isoformat(), tally.bot, tally.metric, tally.value, n] for tally, n in found.items()]
+def _written(found: Counted) -> list[list[Any]]:
+    return [[tally.day.isoformat(), *tally[2:], n] for tally, n in found.items()]
 
 
-def _read(site: str, tallies: Sequence[Sequence[Any]]) -> Counter[Tally]:
-    return Counter({Tally(site, date.fromisoformat(day), *rest): n for day, *rest, n in tallies})
+def _read(site: str, tallies: Sequence[Sequence[Any]]) -> Counted:
+    found = ((_kind(rest), date.fromisoformat(day), rest, n) for day, *rest, n in tallies)
+    return Counter({kind(site, day, *rest): n for kind, day, rest, n in found})
+
+
+def _kind(rest: Sequence[Any]) -> type[Tally] | type[Slice]:
+    return Tally if isinstance(rest[0], bool) else Slice  # of a bot or not; or the name of a dimension
 
 
 # After a backup was put back ------------------------------------------------------------------------------------------

@@ -7,14 +7,18 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import String, func, select
 from sqlalchemy.engine import Engine, Row
 from sqlalchemy.orm import Mapped, mapped_column
 
+from consent.accounts import Organisation
 from consent.db import Moment, db, insert_new, writing_on
 from consent.records import Record
+from consent.sites import Site
 from consent.versions import Version
+from consent.zones import zone
 
 GRANTS = ("accept_all", "custom")  # the actions that grant something; records.check_decision sees to it
 
@@ -36,6 +40,13 @@ def sites_with_records(engine: Engine) -> list[str]:
     """Every site with a version."""
     with engine.connect() as connection:
         return list(connection.scalars(select(Version.site).distinct().order_by(Version.site)))
+
+
+def zones(engine: Engine) -> dict[str, ZoneInfo]:
+    """The time zone in which each site's days are counted."""
+    query = select(Site.key, Organisation.time_zone).join(Organisation, Organisation.id == Site.organisation_id)
+    with engine.connect() as connection:
+        return {row.key: zone(row.time_zone) for row in connection.execute(query)}
 
 
 def of(engine: Engine, site: str) -> Rows:

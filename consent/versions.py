@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
 
 import rfc8785
 from marshmallow import ValidationError
@@ -21,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consent import audit, banners, changes, gate, linter, restorations
+from consent.accounts import Organisation
 from consent.announcements import announce
 from consent.answers import JSON_TYPE, PATIENCE, Asset, asset, dumps
 from consent.catalogue import resolve
@@ -30,6 +32,7 @@ from consent.front import Front, domains
 from consent.outbox import Webhook
 from consent.sites import KEY, Site
 from consent.tables import Table
+from consent.zones import USUAL_ZONE, zone
 
 log = logging.getLogger("poort.versions")
 
@@ -118,6 +121,14 @@ class Published:
     def asked(self) -> frozenset[str]:
         """The trackers that this version asks consent for."""
         return frozenset(tracker.id for tracker in self.gate.trackers.values() if tracker.asked)
+
+    @cached_property
+    def variants(self) -> Mapping[str | None, str]:
+        """What its experiment shows, by the short name in a receipt: the name under which it is counted."""
+        experiment = self.definition.get("experiment")
+        if experiment is None:
+            return {}
+        return {one["id"]: f"{experiment['id']}:{one['id']}" for one in experiment["variants"]}
 
     def make_ready(self) -> None:
         """Compress and tabulate what requests ask for, before the first of them comes: brotli takes 0.1 s."""
@@ -286,6 +297,7 @@ class Publications:
         self._versions: dict[tuple[str, int], Published] = {}
         self._current: dict[str, Published] = {}
         self._told: frozenset[str] = frozenset()
+        self._zones: dict[str, ZoneInfo] = {}
         self._absent: dict[tuple[str, int], float] = {}
         self._wishes: dict[Wish, Future[None]] = {}
         self._wished = threading.Event()
@@ -323,6 +335,10 @@ class Publications:
         who asks has asked for its current version before.
         """
         return site in self._told
+
+    def zone(self, site: str) -> ZoneInfo:
+        """The time zone in which the site's organisation counts its days; who asks has asked for its version before."""
+        return self._zones.get(site, USUAL_ZONE)
 
     def reaches(self, patience: float) -> bool:
         """Whether the database says anything within so many seconds, be it a refusal; False when it hangs."""
@@ -399,6 +415,7 @@ class Publications:
             rows = connection.execute(_CURRENT).all()
             current = {row.key: (row.current, row.digest) for row in rows}
             self._told = frozenset(row.key for row in rows if row.told)
+            self._zones = {row.key: zone(row.time_zone) for row in rows}
             self._lost = restorations.windows(connection, datetime.now(UTC))
             for site, numbers in asked.items():
                 try:
@@ -456,7 +473,8 @@ def _told(error: Exception) -> Exception:
 
 
 _CURRENT = (
-    select(Site.key, Site.current, Version.digest, Webhook.site.label("told"))
+    select(Site.key, Site.current, Version.digest, Webhook.site.label("told"), Organisation.time_zone)
+    .join(Organisation, Organisation.id == Site.organisation_id)
     .join(Version, (Version.site == Site.key) & (Version.number == Site.current))
     .outerjoin(Webhook, (Webhook.site == Site.key) & Webhook.stopped_at.is_(None))
 )

@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
 from consent import counts, metrics
-from consent.db import NotAllNew, Turns, add_up, insert_all, insert_new
+from consent.db import NotAllNew, Turns, insert_all, insert_new
 from consent.outbox import Event
 
 log = logging.getLogger("poort.writer")
@@ -43,9 +44,14 @@ class Job:
     """One thing to commit: a record, or only tallies. The answer comes after the COMMIT, never before."""
 
     row: dict[str, Any] | None
-    tallies: list[counts.Tally]
+    tallies: counts.Tallies
     events: Sequence[dict[str, Any]] = ()
     done: "Future[Stored | None]" = field(default_factory=Future)
+
+    @property
+    def failed(self) -> counts.Tally:
+        """How it is counted that this could not be stored, once something can be stored again."""
+        return counts.Tally(self.tallies[0].site, self.tallies[0].day, False, "failed", "")
 
     @property
     def key(self) -> tuple[Any, Any] | None:
@@ -65,11 +71,12 @@ class GroupCommit:
         self._table = table
         self._jobs: queue.Queue[Job] = queue.Queue(maxsize=waiting)
         self._since: float | None = None  # when the batch that is being committed was begun
+        self._failed: counts.Counted = Counter()  # what could not be stored since the last commit
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def submit(
-        self, row: dict[str, Any] | None, tallies: list[counts.Tally], events: Sequence[dict[str, Any]] = ()
+        self, row: dict[str, Any] | None, tallies: counts.Tallies, events: Sequence[dict[str, Any]] = ()
     ) -> "Future[Stored | None]":
         """Queue a record, its tallies and its rows of the outbox; the future holds what is stored once that is durable.
 
@@ -132,9 +139,11 @@ class GroupCommit:
         except Exception as error:  # whatever it is, every caller has to hear it
             metrics.FAILED.inc()
             log.error("Nothing was stored", exc_info=error, extra={"waiting": len(batch)})
+            self._failed.update(job.failed for job in batch if job.row is not None)
             if len(batch) == 1 or not isinstance(error, DataError | IntegrityError):
                 return [error] * len(batch)
             return [outcome for job in batch for outcome in self._store([job])]
+        self._failed.clear()
         metrics.STORED.inc(sum(result is not None and result.created for result in results))
         return list(results)
 
@@ -153,7 +162,7 @@ class GroupCommit:
             keys = self._insert(connection, [job.row for job in first.values() if job.row], all_new)
             new = {id(job) for key, job in first.items() if keys is None or key in keys}
             kept = [job for job in batch if job.row is None or id(job) in new]
-            add_up(connection, counts.DailyCount.__table__, counts.rows(tally for job in kept for tally in job.tallies))
+            counts.add(connection, Counter(tally for job in kept for tally in job.tallies) + self._failed)
             if events := [event for job in kept for event in job.events]:
                 insert_all(connection, Event.__table__, events)
             there = self._existing(connection, {job.key for job in batch if job.key and id(job) not in new})

@@ -13,6 +13,7 @@ from consent.db import insert_all, writing_on
 from consent.outbox import DELIVERED, Event
 from consent.outcomes import Outcome
 from consent.records import Record
+from consent.zones import USUAL_ZONE, day_of
 from tests.shop import CHOICES
 
 GRANTS = ("accept_all", "custom")
@@ -88,7 +89,7 @@ def expired(rows: list[Row], days: dict[int, int], until: datetime) -> Counter[t
         end = said(row) + timedelta(days=days[row["version"]])
         later = (one for one in theirs[row["visitor"]] if _order(one) > _order(row))
         if row["action"] in GRANTS and end <= until and not any(said(one) < end for one in later):
-            found[end.date(), row["bot"]] += 1
+            found[day_of(end, USUAL_ZONE), row["bot"]] += 1
     return found
 
 

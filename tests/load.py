@@ -127,13 +127,23 @@ def stored(database_url: str) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(select(records.Record.__table__)).mappings()]
 
 
-def counted(database_url: str) -> dict[counts.Tally, int]:
-    """The daily counts."""
+def counted(database_url: str) -> dict[tuple[Any, ...], int]:
+    """The daily counts, of all and of each part."""
     with _connected(database_url) as connection:
-        rows = connection.execute(select(counts.DailyCount.__table__)).mappings()
-        return {counts.Tally(*(row[name] for name in counts.Tally._fields)): row["n"] for row in rows}
+        totals, parts = (
+            [dict(row) for row in connection.execute(select(table.__table__)).mappings()]
+            for table in (counts.DailyCount, counts.DailySlice))
+        return _cells(totals, parts)
 
 
-def recounted(rows: list[dict[str, Any]]) -> dict[counts.Tally, int]:
+def recounted(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], int]:
     """What the daily counts of these records have to be."""
-    return dict(Counter(tally for row in rows for tally in counts.of_record(row)))
+    return _cells(*counts.rows(Counter(tally for row in rows for tally in counts.of_record(row))))
+
+
+def _cells(totals: list[dict[str, Any]], parts: list[dict[str, Any]]) -> dict[tuple[Any, ...], int]:
+    found = {tuple(row[name] for name in counts.Tally._fields): row["n"] for row in totals}
+    for row in parts:
+        key = tuple(row[name] for name in counts.Slice._fields[:4])
+        found |= {(*key, name): row[name] for name in counts.COUNTERS}
+    return {key: n for key, n in found.items() if n}

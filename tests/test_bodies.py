@@ -47,6 +47,7 @@ HOSTILE = st.one_of(
         "6F1C2F0E-58F3-4D5C-9F6A-0A1B2C3D4E5F", "6f1c2f0e58f34d5c9f6a0a1b2c3d4e5f",
         "{6f1c2f0e-58f3-4d5c-9f6a-0a1b2c3d4e5f}",
         "6f1c2f0e-58f3-4d5c-9f6a-0a1b2c3d4e5f\n", " 6f1c2f0e-58f3-4d5c-9f6a-0a1b2c3d4e5f", '"', "\\", "\x00", "\x7f",
+        "visit", "summer", "Summer", 86_400_000, 86_400_001,
         "import", "2026-05-01T12:00:00Z", "2026-05-01T12:00:00.123456+02:00", "2026-02-31T12:00:00Z", "2026-05-01",
         "2026-05-01t12:00:00z", "2026-05-01T12:00:00", "1999-12-31T23:59:59Z", "2026-05-01T12:00:00+99:00",
         1.0, 1e0, 2**31 - 1, 2**31, -1, 0, 1, {"functional": True}, {"hotjar": 1}, {"": True}, {"x" * 65: False},
@@ -55,8 +56,11 @@ HOSTILE = st.one_of(
 )
 REFUSING = body("custom", trackers={"hotjar": False}, page_group="home")
 IMPORTED = body("accept_all", source="import", decided_at="2026-05-01T12:00:00Z")
-VALID = st.sampled_from([body("accept_all"), REFUSING, IMPORTED, EVENT_BODY])
-FIELDS = st.sampled_from([*body(), "decided_at", "type", "extra", "ID", "", "choices "])
+TIMED = body("accept_all", took=4_312, variant="b")
+AGAIN = {**EVENT_BODY, "again": True, "variant": "b"}
+VISIT = {**EVENT_BODY, "type": "visit", "choices": body("custom")["choices"], "trackers": {"hotjar": False}}
+VALID = st.sampled_from([body("accept_all"), REFUSING, IMPORTED, TIMED, EVENT_BODY, AGAIN, VISIT])
+FIELDS = st.sampled_from([*body(), *AGAIN, "took", "decided_at", "extra", "ID", "", "choices "])
 CHANGES = st.dictionaries(FIELDS, HOSTILE, max_size=3)
 SIGNS = st.sampled_from([
     "", " ", "\n", "\t", "\\", '"', "\\u0022", "\\u0069", ",", ":", "{", "}", "[", "]", "0", "-", ".", "e", "null",

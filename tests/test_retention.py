@@ -23,6 +23,7 @@ from consent.outbox import Event
 from consent.outcomes import Outcome
 from consent.records import Record, permitted_before
 from consent.versions import Version
+from consent.zones import USUAL_ZONE
 from tests import decisions
 from tests.conftest import ROOT
 from tests.decisions import decision
@@ -88,7 +89,7 @@ class TestExpire:
         (row,) = terms.of(db.engine, "shop")
         window = expiry.Window("shop", (1,), 180, NOW - 180 * DAY, NOW + DAY)
         with db.engine.connect() as connection:
-            counts = expiry._ended(connection, window, NOW - DAY)
+            counts = expiry._ended(connection, window, NOW - DAY, USUAL_ZONE)
         assert expiry._keep(db.engine, window, row.counted_until, counts)
         assert not expiry._keep(db.engine, window, row.counted_until, counts)
         assert sum(counted().values()) == 1

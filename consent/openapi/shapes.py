@@ -3,6 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from consent.changes import ASKS, ASKS_NOT, MATERIAL
+from consent.counts import BANDS
 from consent.gate import ALLOWED, CATEGORIES, REFUSED
 from consent.outcomes import PAGE, RESULTS, WEBHOOK
 from consent.records import ACTIONS, RECOVERED, SOURCES, ChoicesSchema
@@ -31,6 +32,12 @@ class RecordSchema(Schema):
     recorded_at = fields.DateTime(required=True)
     decided_at = fields.DateTime(required=True, allow_none=True, metadata={
         "description": "When it was decided, of an imported or recovered decision; its days count from then."})
+    took = fields.Integer(required=True, allow_none=True, validate=validate.Range(0, len(BANDS) - 1), metadata={
+        "description": f"Time from opening the page to the answer: which band from {', '.join(map(str, BANDS))} ms on."})
+    variant = fields.String(required=True, allow_none=True, metadata={
+        "description": "Experiment and variant that were shown, as summer:b."})
+    counted_on = fields.Date(required=True, allow_none=True, metadata={
+        "description": "The day of the daily counts that it is in; null: the day in UTC."})
 
 
 class StoredSchema(Schema):

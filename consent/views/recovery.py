@@ -34,7 +34,8 @@ def recover(site: str) -> Response:
     current = settled(lambda: hot().published(site))
     agent = request.headers.get("User-Agent", "")
     with writing():
-        row, new = recovery.recover(receipt, version, current, agent, settings.secret_keys, now)
+        row, new = recovery.recover(receipt, version, current, agent, settings.secret_keys, now,
+                                    hot().publications.zone(site))
     return _answer(row, version, 201 if new else 200)
 
 
