@@ -33,7 +33,7 @@ class RecordSchema(Schema):
     decided_at = fields.DateTime(required=True, allow_none=True, metadata={
         "description": "When it was decided, of an imported or recovered decision; its days count from then."})
     took = fields.Integer(required=True, allow_none=True, validate=validate.Range(0, len(BANDS) - 1), metadata={
-        "description": f"Time from opening the page to the answer: which band from {', '.join(map(str, BANDS))} ms on."})
+        "description": f"From opening the page to the answer: which band from {', '.join(map(str, BANDS))} ms on."})
     variant = fields.String(required=True, allow_none=True, metadata={
         "description": "Experiment and variant that were shown, as summer:b."})
     counted_on = fields.Date(required=True, allow_none=True, metadata={
