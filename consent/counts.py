@@ -84,7 +84,7 @@ class Tally(NamedTuple):
 
 class Slice(NamedTuple):
     """One thing that happened in a part of the traffic. `outcome`: what it adds to the counters of a DailySlice, as
-    "shown", "accept_all+functional+analytics+marketing" or, of a visit, "+analytics".
+    "shown", "accept_all+functional+analytics+marketing" or, of a visit, "shown+analytics".
     """
 
     site: str
@@ -122,7 +122,7 @@ def _of_showing(event: Mapping[str, Any], again: bool) -> Iterator[tuple[str, st
 
 
 def _of_visit(event: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    outcome = _outcome("", event["choices"])
+    outcome = _outcome("shown", event["choices"])
     yield VISIT, str(event["version"]), outcome
     for name, choice in event["trackers"].items():
         yield "visit_on" if choice else "visit_off", f"{event['version']}:{name}", outcome

@@ -1,6 +1,6 @@
 """Reports: what visitors chose, by day, from the daily counts alone. Records are never read for it.
 
-Days are UTC days. Bots are counted apart and are in no rate.
+Days are the organisation's days. Bots and suspect traffic are counted apart and are in no rate.
 """
 
 import csv
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from consent.counts import DailyCount
 from consent.db import db
@@ -69,12 +69,7 @@ class Line:
 
     @property
     def ignored(self) -> int:
-        """Shown and not answered, never below 0.
-
-        The two are counted when they happen. A banner shown just before midnight can be answered on the next day, and
-        an answer is sent again until it is stored, which a lost "shown" is not: so a day can have more answers.
-        For the same reason the days' numbers can add up to more than the total's.
-        """
+        """Shown and not answered. What was answered was shown (`_counted`), so this is never below 0."""
         return max(self.shown - self.answered, 0)
 
     @property
@@ -102,6 +97,54 @@ class Line:
         """Answers of visitors who say they are bots."""
         return self._sum(True, "answered")
 
+    @property
+    def again(self) -> int:
+        """How often the banner appeared again in the same visit, on another page."""
+        return self.n[False, "again", ""]
+
+    @property
+    def visits(self) -> int:
+        """Visits of people who had chosen before; counted on sites with `count_visits` alone."""
+        return self.n[False, "visit", ""]
+
+    @property
+    def imported(self) -> int:
+        """Decisions that another platform was told before, taken over."""
+        return self._sum(False, "imported")
+
+    @property
+    def recovered(self) -> int:
+        """Decisions of lost hours, back from their receipts."""
+        return self._sum(False, "recovered")
+
+    @property
+    def failed(self) -> int:
+        """Decisions that could not be stored when they came in."""
+        return self.n[False, "failed", ""]
+
+    @property
+    def suspect_shown(self) -> int:
+        """Banners that appeared, or were said to, in traffic that is in doubt; in no rate."""
+        return self.n[False, "suspect", "shown"]
+
+    @property
+    def suspect_answered(self) -> int:
+        """Answers of traffic that is in doubt; in no rate."""
+        return sum(self.n[False, "suspect", action] for action in ("accept_all", "necessary_only", "custom"))
+
+    @property
+    def sampled(self) -> dict[str, int]:
+        """How many showings were counted for so many others: the weight, and the number."""
+        return {value: n for (_, metric, value), n in self.n.items() if metric == "sampled"}
+
+    @staticmethod
+    def together(lines: "Sequence[Line]") -> "Line":
+        """One line of all, from the first one's first day to the last one's last."""
+        total: Counter[tuple[bool, str, str]] = Counter()
+        for line in lines:
+            total.update(line.n)
+        return Line(lines[0].first, lines[-1].last, total)
+
     def granted(self, category: str) -> int:
         """Answers in the banner that allowed the category."""
         return self.n[False, "granted", category]
@@ -111,8 +154,8 @@ class Line:
         return part / self.answered if self.answered else None
 
     def of_shown(self, part: int) -> float | None:
-        """That part of the shown banners; None when none was shown, or when more was counted than shown."""
-        return part / self.shown if self.shown and part <= self.shown else None
+        """That part of the shown banners; None when none was shown."""
+        return part / self.shown if self.shown else None
 
     def _sum(self, bot: bool, metric: str) -> int:
         return sum(n for (is_bot, name, _), n in self.n.items() if (is_bot, name) == (bot, metric))
@@ -138,21 +181,14 @@ class Report:
     @property
     def total(self) -> Line:
         """All days together."""
-        return _together(self.days)
+        return Line.together(self.days)
 
     def weeks(self) -> list[Line]:
         """The same by week, from Monday; the first and the last can have fewer days."""
         mondays: dict[date, list[Line]] = {}
         for line in self.days:
             mondays.setdefault(line.first - line.first.weekday() * ONE_DAY, []).append(line)
-        return [_together(lines) for lines in mondays.values()]
-
-
-def _together(lines: Sequence[Line]) -> Line:
-    total: Counter[tuple[bool, str, str]] = Counter()
-    for line in lines:
-        total.update(line.n)
-    return Line(lines[0].first, lines[-1].last, total)
+        return [Line.together(lines) for lines in mondays.values()]
 
 
 # Which days -----------------------------------------------------------------------------------------------------------
@@ -197,25 +233,46 @@ def report(site_key: str, first: date, last: date) -> Report:
     Who may see it has been settled at the door: take the key from `sites.site_for`.
     """
     check_range(first, last)
-    table = DailyCount.__table__
-    query = select(table.c.day, table.c.bot, table.c.metric, table.c.value, table.c.n)
+    return Report(site_key, tuple(lines([site_key], first, last)))
+
+
+def lines(site_keys: Iterable[str], first: date, last: date) -> list[Line]:
+    """A line for each day, of all the sites together."""
     found: dict[date, Counter[tuple[bool, str, str]]] = {}
-    for row in db.session.execute(query.where(table.c.site == site_key, table.c.day.between(first, last))):
-        found.setdefault(row.day, Counter())[row.bot, row.metric, row.value] = row.n
+    for (_, day), n in _counted(site_keys, first, last).items():
+        found.setdefault(day, Counter()).update(n)
     days = (first + n * ONE_DAY for n in range((last - first).days + 1))
-    return Report(site_key, tuple(Line(day, day, found.get(day, Counter())) for day in days))
+    return [Line(day, day, found.get(day, Counter())) for day in days]
 
 
 def totals(site_keys: Iterable[str], first: date, last: date) -> dict[str, Line]:
     """The total of each of the sites over these days, in one query."""
     keys = list(site_keys)
     found: dict[str, Counter[tuple[bool, str, str]]] = {key: Counter() for key in keys}
-    table = DailyCount.__table__
-    query = select(table.c.site, table.c.bot, table.c.metric, table.c.value, func.sum(table.c.n).label("n"))
-    query = query.where(table.c.site.in_(keys), table.c.day.between(first, last))
-    for row in db.session.execute(query.group_by(table.c.site, table.c.bot, table.c.metric, table.c.value)):
-        found[row.site][row.bot, row.metric, row.value] = int(row.n)
+    for (site, _), n in _counted(keys, first, last).items():
+        found[site].update(n)
     return {key: Line(first, last, n) for key, n in found.items()}
+
+
+def _counted(
+    site_keys: Iterable[str], first: date, last: date
+) -> dict[tuple[str, date], Counter[tuple[bool, str, str]]]:
+    """The counts of each site and day.
+
+    A banner shown before midnight counts with its answer, but the page's word that it was shown can get lost, and an
+    answer, which is sent again until it is stored, can not: what was answered was shown. By site and day, so that days
+    add up to ranges and sites to groups.
+    """
+    table = DailyCount.__table__
+    found: dict[tuple[str, date], Counter[tuple[bool, str, str]]] = {}
+    query = select(table.c.site, table.c.day, table.c.bot, table.c.metric, table.c.value, table.c.n)
+    for row in db.session.execute(query.where(table.c.site.in_(list(site_keys)), table.c.day.between(first, last))):
+        found.setdefault((row.site, row.day), Counter())[row.bot, row.metric, row.value] = row.n
+    for n in found.values():
+        for bot in (False, True):
+            answered = sum(n[bot, "answered", action] for action in ("accept_all", "necessary_only", "custom"))
+            n[bot, "shown", ""] = max(n[bot, "shown", ""], answered)
+    return found
 
 
 # Forms ----------------------------------------------------------------------------------------------------------------

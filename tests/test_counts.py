@@ -114,8 +114,8 @@ class TestAnEvent:
         choices = {"functional": True, "analytics": True, "marketing": False}
         found = counts.of_event(event(type="visit", choices=choices, trackers={"hotjar": False}))
         assert found == [
-            Tally("shop", DAY, False, "visit", ""), Slice("shop", DAY, "visit", "3", "+functional+analytics"),
-            Slice("shop", DAY, "visit_off", "3:hotjar", "+functional+analytics")]
+            Tally("shop", DAY, False, "visit", ""), Slice("shop", DAY, "visit", "3", "shown+functional+analytics"),
+            Slice("shop", DAY, "visit_off", "3:hotjar", "shown+functional+analytics")]
 
     def test_of_a_bot_is_in_no_part(self) -> None:
         assert counts.of_event(event(bot=True)) == [Tally("shop", DAY, True, "shown", "")]
