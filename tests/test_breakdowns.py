@@ -15,8 +15,8 @@ from tests.shop import FIREFOX, body
 from tests.test_counts import NOW, event
 
 DAY = date(2026, 11, 22)
-IPHONE = ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 "
-          "Mobile/15E148 Safari/604.1")
+IPHONE = ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+          "Version/18.6 Mobile/15E148 Safari/604.1")
 
 
 def happen(*found: counts.Tallies, site: str = "shop") -> None:
@@ -45,7 +45,8 @@ class TestFigures:
                answer("custom", choices={**own, "analytics": False, "functional": True}, trackers={"hotjar": True}),
                answer("custom", choices=own, trackers={"hotjar": True, "meta": True}))
         seen = {one.id: (one.asked.part, one.asked.whole) for one in breakdowns.figures(["shop"], DAY, DAY).trackers}
-        assert seen == {"ga4": (10, 20), "own-stats": (10, 20), "hotjar": (10, 20), "meta": (9, 20), "intercom": (9, 20)}
+        assert seen == {
+            "ga4": (10, 20), "own-stats": (10, 20), "hotjar": (10, 20), "meta": (9, 20), "intercom": (9, 20)}
 
     def test_visits_of_who_had_chosen_count_with_those_who_were_asked(self, app: Flask) -> None:
         choices = {"functional": True, "analytics": True, "marketing": False}
