@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from consent import breakdowns, counts, records
 from consent.db import db, writing
@@ -97,3 +98,25 @@ class TestFigures:
             breakdowns.figures(["shop"], DAY - timedelta(days=89), DAY)
         assert len(asked) == 3
         assert not any("FROM record" in statement for statement in asked)
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("migrated", ["postgresql"], indirect=True)
+def test_the_views_for_a_bi_tool_say_what_the_report_says(app: Flask) -> None:
+    own = {"functional": False, "analytics": True, "marketing": False}
+    happen(*(shown() for _ in range(30)), *(shown(agent=IPHONE) for _ in range(3)),
+           *(answer("accept_all") for _ in range(8)), answer("necessary_only"), answer("accept_all", agent=IPHONE),
+           answer("custom", choices=own, trackers={"hotjar": False}),
+           answer("custom", choices=own, trackers={"meta": True}))
+    found = breakdowns.figures(["shop"], DAY, DAY)
+    (day,) = _view("report_day")
+    for name in ("shown", "answered", "ignored", "accept_all", "necessary_only", "custom", "withdrawn", "bots_shown"):
+        assert day[name] == getattr(found.total, name), name
+    trackers = {row["tracker"]: (row["allowed"], row["shown"]) for row in _view("report_tracker")}
+    assert trackers == {one.id: (one.asked.part, one.asked.whole) for one in found.trackers}
+    devices = {row["bucket"]: row["shown"] for row in _view("report_part") if row["dimension"] == "device"}
+    assert devices == {"desktop": 30, "fewer than ten": 3}
+
+
+def _view(name: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in db.session.execute(text(f"SELECT * FROM {name}")).mappings()]
