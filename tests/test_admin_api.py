@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
@@ -425,6 +426,18 @@ class TestWhatIsSeen:
         assert "days" not in program.call("GET", "/sites/shop/report?by=total").get_json()
         assert program.call("GET", "/sites/shop/report?from=x").get_json()["fields"].keys() == {"from"}
         assert program.call("GET", "/sites/shop/leaks?days=90").get_json()["trackers"] == []
+
+    def test_prometheus_reads_the_counts_of_its_own_sites(
+        self, program: Program, stranger: Program, post: Any
+    ) -> None:
+        assert post(body("accept_all")).status_code == 201
+        told = program.call("GET", "/metrics").text
+        found = {sample.labels["event"] + sample.labels["value"]: sample.value
+                 for family in text_string_to_metric_families(told) for sample in family.samples
+                 if sample.name == "poort_site_events_total" and sample.labels["site"] == "shop"}
+        assert found == {"answeredaccept_all": 1, "grantedfunctional": 1, "grantedanalytics": 1, "grantedmarketing": 1}
+        assert 'poort_site_tracker_share{site="shop",tracker="ga4"} 1.0' in told
+        assert "shop" not in stranger.call("GET", "/metrics").text
 
     def test_the_catalogue_and_snippets_are_known(self, program: Program) -> None:
         assert [one["id"] for one in program.call("GET", "/catalogue?q=hotjar").get_json()["trackers"]] == ["hotjar"]

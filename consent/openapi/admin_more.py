@@ -32,6 +32,7 @@ ACCESS: dict[str, Call] = {
 SEEN: dict[str, Call] = {
     "GET /v1/admin/sites/{site}/report": asked({200: ok("The report.", shapes.ReportSchema)}, query={
         "from": "The first day: 2026-11-01.", "to": "The last day.", "by": "`day`, or `total` for that alone."}),
+    "GET /v1/admin/metrics": asked({200: Says("The counters, in Prometheus' text format.", {"text/plain": None})}),
     "GET /v1/admin/sites/{site}/leaks": asked(
         {200: ok("The counts.", shapes.LeakCountsSchema)}, query={"days": "How many days back; 30 when left out."}),
     "GET /v1/admin/sites/{site}/requests": asked({200: ok("The requests.", RequestsSchema)}),

@@ -3,6 +3,7 @@
 from consent.views.admin import (  # noqa: F401  # importing them adds their routes
     archive,
     figures,
+    gauges,
     organisation,
     publishing,
     sites,
