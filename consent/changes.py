@@ -315,7 +315,7 @@ def _categories(before: Snapshot, after: Snapshot) -> Iterator[Change]:
 # -- the site ---------------------------------------------------------------------------------------------------------
 
 
-_TOLD_APART: Final = ("key", "controller", "policy", "audience", "trackers", "texts", "look")
+_TOLD_APART: Final = ("key", "controller", "policy", "audience", "trackers", "texts", "look", "experiment")
 
 
 def _site(before: Snapshot, after: Snapshot) -> Iterator[Change]:
@@ -330,6 +330,18 @@ def _site(before: Snapshot, after: Snapshot) -> Iterator[Change]:
         yield _minor("look", "look", {})
     if any(before["texts"][name] != words for name, words in after["texts"].items() if name in before["texts"]):
         yield _minor("texts", "texts", {})
+    yield from _experiment(old.get("experiment"), new.get("experiment"))
+
+
+def _experiment(old: Row | None, new: Row | None) -> Iterator[Change]:
+    """Never material: variants have the same trackers and purposes, so what is agreed to stays the same (F4)."""
+    if old == new:
+        return
+    if new is None:
+        yield _minor("experiment", "experiment_off", {})
+    else:
+        names = ", ".join(one["id"] for one in new["variants"])
+        yield _minor("experiment", "experiment_on", {"name": new["id"], "variants": names})
 
 
 def _everything(after: Snapshot, categories: Sequence[str]) -> list[str]:

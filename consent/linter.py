@@ -9,11 +9,11 @@ looks like a fault that only the owner can judge: it asks for a reason, which th
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
-from consent import rules, rules_look, rules_site, rules_trackers, rules_words
+from consent import experiments, rules, rules_look, rules_site, rules_trackers, rules_words
 from consent.shapes import LANGUAGES
 
 MODULES: Final = (rules_trackers, rules_words, rules_site, rules_look)  # importing them lists their rules
@@ -96,7 +96,24 @@ def guaranteed() -> list[Rule]:
 
 
 def check(definition: Mapping[str, Any]) -> list[Finding]:
-    """Every finding, the hard ones first, else in the order of the rules; one for each rule and path."""
+    """Every finding, the hard ones first, else in the order of the rules; one for each rule and path.
+
+    Of an experiment also those of its variants, each as if it were the banner: none that breaks a rule is published.
+    """
+    found = _check(experiments.without(definition))
+    known = {finding.key for finding in found}
+    for id, made in experiments.variants(definition).items():
+        found += [_of_variant(id, finding) for finding in _check(made) if finding.key not in known]
+    return sorted(found, key=lambda finding: not finding.hard)
+
+
+def _of_variant(id: str, finding: Finding) -> Finding:
+    """A finding that a variant alone has, with its name."""
+    what = {language: f"Variant {id}: {text}" for language, text in finding.what.items()}
+    return replace(finding, path=f"{experiments.path_of(id)}.{finding.path}", what=what)
+
+
+def _check(definition: Mapping[str, Any]) -> list[Finding]:
     subject = rules.Subject(definition)
     found: dict[str, Finding] = {}
     for id in all_rules():
@@ -104,7 +121,7 @@ def check(definition: Mapping[str, Any]) -> list[Finding]:
             finding = _finding(id, hit)
             if finding.key not in found or finding.hard > found[finding.key].hard:
                 found[finding.key] = finding
-    return sorted(found.values(), key=lambda finding: not finding.hard)
+    return list(found.values())
 
 
 def _finding(id: str, hit: rules.Hit) -> Finding:

@@ -9,7 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_l
 from sqlalchemy import JSON, ForeignKey, Index, String, select, update
 from sqlalchemy.orm import Mapped, defer, joinedload, mapped_column, relationship, validates
 
-from consent import audit
+from consent import audit, experiments
 from consent.accounts import Membership, Organisation, User, organisation_named
 from consent.catalogue import CATALOGUE, SiteTrackerSchema, plain_text, resolve
 from consent.db import Moment, db
@@ -168,6 +168,7 @@ class SiteSchema(Schema):
         strict=True, validate=validate.Range(1, 20, error="Must be 1 to 20 working days.")
     )
     leak_reports = fields.Nested(LeakReportsSchema)
+    experiment = fields.Nested(experiments.ExperimentSchema)
     jurisdiction = fields.String(
         load_default="NL",
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),
@@ -196,6 +197,7 @@ class SiteSchema(Schema):
         _agree_cookie_domain(data)
         _agree_consent_mode(data)
         _agree_policy(data)
+        experiments.agree(data)
 
     @validates_schema(skip_on_field_errors=True)
     def resolvable(self, data: dict[str, Any], **_: Any) -> None:

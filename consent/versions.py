@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import audit, banners, changes, gate, linter, restorations
+from consent import audit, banners, changes, experiments, gate, linter, restorations
 from consent.accounts import Organisation
 from consent.announcements import announce
 from consent.answers import JSON_TYPE, PATIENCE, Asset, asset, dumps
@@ -181,7 +181,27 @@ def _previous(site: Site) -> Version | None:
 def preview(site: Site) -> tuple[str, list[Change]]:
     """The digest that publishing the draft now would have, and what it would change. Raises ValidationError."""
     snapshot = freeze(site.draft)
+    _own_name(site)
     return digest_of(snapshot), changes_of(_previous(site), snapshot)
+
+
+def _own_name(site: Site) -> None:
+    """An experiment has a name that no other of the site had; raises ValidationError."""
+    experiment = experiments.experiment_of(site.draft)
+    if experiment is None:
+        return
+    before = experiment_versions(site.key, experiment["id"]).values()
+    if any(experiments.question(one) != experiments.question(site.draft) for one in before):
+        raise ValidationError({"experiment": {"id": [experiments.USED]}})
+
+
+def experiment_versions(site: str, experiment: str) -> dict[int, dict[str, Any]]:
+    """The definitions of the versions that have an experiment of this name, by their numbers, oldest first."""
+    # In canonical JSON its fields stand in the order of their names; a text has a backslash before each quote.
+    mark = f'%"id":"{experiment}","variants":[%'
+    rows = select(Version.number, Version.snapshot).where(Version.site == site, Version.snapshot.like(mark))
+    return {number: json.loads(snapshot)["definition"]
+            for number, snapshot in db.session.execute(rows.order_by(Version.number))}
 
 
 def publish(
@@ -193,12 +213,14 @@ def publish(
     A material policy change queues the mails that tell the owners of it. The caller commits. Two who publish at once:
     the second one's number is taken, and its commit fails. `restored`: the version whose definition comes back.
     Raises linter.Blocked for what breaks a rule; and, when reasons are given otherwise than by a command,
-    linter.Unexplained for a soft finding without one: `{"RULE:path": "reason"}`.
+    linter.Unexplained for a soft finding without one: `{"RULE:path": "reason"}`; ValidationError for a draft that can
+    not be published as it is.
     """
     previous = _previous(site)
     snapshot = freeze(site.draft)
     if previous is not None and previous.digest == digest_of(snapshot):
         return previous, False
+    _own_name(site)
     kept = linter.explained(linter.check(site.draft), reasons, ask=reasons is not None and by.via != "command")
     skipped = restorations.skipped(previous.published_at if previous else None)
     number = (previous.number if previous else 0) + 1 + skipped
