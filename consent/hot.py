@@ -291,7 +291,7 @@ class Hot:
 
     def _begin_event(self, call: Call, site: str, data: dict[str, Any]) -> Later:
         version = records.check_shown(data, self.publications.get(site, data["version"]))
-        if faults := records.variant_faults(data, version):
+        if faults := records.event_faults(data, version):
             raise records.invalid(faults)
         event = {
             **data, **records.agent((call.header("user-agent") or "")[:512]), "site": site,

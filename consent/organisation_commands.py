@@ -4,9 +4,11 @@ from datetime import UTC, date, datetime
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy import select
 
-from consent import contracts
-from consent.db import writing
+from consent import contracts, zones
+from consent.accounts import Organisation
+from consent.db import db, writing
 
 organisation_group = AppGroup("organisation", help="End and resume the contracts of organisations.")
 
@@ -37,3 +39,18 @@ def resume_command(name: str) -> None:
     click.echo(f"{name}: the contract goes on")
     if unpublished:
         click.echo(f"These sites are not published: {', '.join(unpublished)}")
+
+
+@organisation_group.command("zone")
+@click.argument("name")
+@click.argument("zone")
+def zone_command(name: str, zone: str) -> None:
+    """The days of the organisation NAME are those of ZONE from now on: Europe/Amsterdam, America/New_York, UTC."""
+    if zone not in zones.names():
+        raise click.ClickException(f"There is no time zone {zone}; write it as Europe/Amsterdam.")
+    with writing():
+        found = db.session.scalar(select(Organisation).where(Organisation.name == name))
+        if found is None:
+            raise click.ClickException(f"There is no organisation with the name {name}.")
+        found.time_zone = zone
+    click.echo(f"{name}: days are those of {zone} from now on; what was counted stays")

@@ -324,6 +324,15 @@ def variant_faults(data: Mapping[str, Any], version: Published) -> dict[str, str
     return {"variant": "This version shows no such variant."}
 
 
+def event_faults(data: Mapping[str, Any], version: Published) -> dict[str, str]:
+    """What is wrong with an event about this version."""
+    if data["type"] == "visit" and not version.definition.get("count_visits"):
+        return {"type": "This version of the site does not count visits."}
+    unknown = {f"trackers.{name}": "This version asks no consent for it."
+               for name in data["trackers"] if name not in version.asked}
+    return variant_faults(data, version) | unknown
+
+
 def check_audience(data: Mapping[str, Any], version: Published) -> None:
     """Refuse an optional grant where the audience is children: a child can not consent alone (H1); raises Refused."""
     if version.gate.audience == "children" and grants_any(data):

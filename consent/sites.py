@@ -169,6 +169,7 @@ class SiteSchema(Schema):
     )
     leak_reports = fields.Nested(LeakReportsSchema)
     experiment = fields.Nested(experiments.ExperimentSchema)
+    count_visits = flag()  # of people who have chosen before: for the share of all visits that a tracker sees
     jurisdiction = fields.String(
         load_default="NL",
         validate=validate.Regexp(r"[A-Z]{2}\Z", error="Use a country code of two capitals, such as NL."),
