@@ -41,6 +41,11 @@ def _id(**kwargs: Any) -> fields.String:
     return fields.String(validate=matching(pattern, NOT_AN_ID), **kwargs)
 
 
+def _points(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.5 <= value <= 50:
+        raise ValidationError("Must be a number from 0.5 to 50: the smallest difference that matters, in points.")
+
+
 def _part(whole: type[Schema], name: str, *, without: str = "") -> type[Schema]:
     """The fields of a schema without its rules over more than one: those are about what a variant makes of them."""
     found = {field: kind for field, kind in whole._declared_fields.items() if field != without}
@@ -78,6 +83,9 @@ class ExperimentSchema(Schema):
 
     id = _id(required=True)
     goal = one_of(GOALS, required=True)
+    smallest = fields.Raw(load_default=5, validate=_points)
+    showings = fields.Integer(strict=True, validate=validate.Range(1_000, 1_000_000_000, error=(
+        "Must be 1000 or more: after how many showings it ends without a difference.")))
     variants = fields.List(
         fields.Nested(VariantSchema), required=True, validate=validate.Length(FEWEST, MOST, error=MANY))
 
@@ -145,15 +153,16 @@ def _over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def question(definition: Definition) -> dict[str, Any] | None:
-    """What an experiment compares: its goal, and what each variant shows how often. With another answer to this it is
-    another experiment, whose numbers may not be added to those of before.
+    """What an experiment compares: its goal, its plan, and what each variant shows how often. With another answer to
+    this it is another experiment, whose numbers may not be added to those of before.
     """
     experiment = experiment_of(definition)
     if experiment is None:
         return None
     made = {id: {name: one.get(name, {}) for name in PARTS} for id, one in variants(definition).items()}
     shares = {one["id"]: one["share"] for one in experiment["variants"]}
-    return {"goal": experiment["goal"], "shares": shares, "banners": made}
+    planned = {name: experiment.get(name) for name in ("goal", "smallest", "showings")}
+    return {**planned, "shares": shares, "banners": made}
 
 
 def agree(definition: Definition) -> None:

@@ -197,11 +197,12 @@ def _own_name(site: Site) -> None:
 
 def experiment_versions(site: str, experiment: str) -> dict[int, dict[str, Any]]:
     """The definitions of the versions that have an experiment of this name, by their numbers, oldest first."""
-    # In canonical JSON its fields stand in the order of their names; a text has a backslash before each quote.
-    mark = f'%"id":"{experiment}","variants":[%'
+    # In canonical JSON its fields stand in the order of their names; within a text a quote has a backslash before it.
+    mark = f'%"experiment":{{"goal":"%","id":"{experiment}",%'
     rows = select(Version.number, Version.snapshot).where(Version.site == site, Version.snapshot.like(mark))
-    return {number: json.loads(snapshot)["definition"]
-            for number, snapshot in db.session.execute(rows.order_by(Version.number))}
+    found = {number: json.loads(snapshot)["definition"]
+             for number, snapshot in db.session.execute(rows.order_by(Version.number))}
+    return {number: definition for number, definition in found.items() if definition["experiment"]["id"] == experiment}
 
 
 def publish(

@@ -74,6 +74,8 @@ def test_an_experiment_itself_is_checked() -> None:
     assert list(faults(experiment={**SUMMER, "variants": [{**B, "id": "a"}, B], "goal": "money"})) == [
         "experiment.goal"]
     assert list(faults(experiment={**SUMMER, "variants": [{**B, "id": "a"}, B]})) == ["experiment.variants.0"]
+    for name, wrong in (("smallest", 0.1), ("smallest", True), ("smallest", "5"), ("showings", 10), ("showings", 1e9)):
+        assert list(faults(experiment={**SUMMER, name: wrong})) == [f"experiment.{name}"]
     assert list(faults(experiment={"id": "summer"})) == ["experiment.goal", "experiment.variants"]
 
 
@@ -119,7 +121,7 @@ def test_the_name_of_another_experiment_can_not_be_used_again(app: Flask) -> Non
     assert versions.publish(site, NOW)[1], "the same experiment goes on"
     other = {**B, "look": {"position": "bottom-left"}}
     for changed in (defined(other), defined({**B, "share": 2}), defined(look={"scheme": "dark"}),
-                    defined(experiment={**SUMMER, "goal": "answered"})):
+                    defined(experiment={**SUMMER, "goal": "answered"}), defined(experiment={**SUMMER, "smallest": 2})):
         apply(changed)
         for attempt in (lambda: versions.preview(site), lambda: versions.publish(site, NOW)):
             with pytest.raises(ValidationError) as caught:
