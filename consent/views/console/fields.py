@@ -19,7 +19,7 @@ TEXTS: Final = (
 NUMBERS: Final = ("consent_days", "refusal_days", "claim_days", "request_working_days")
 LINES: Final = ("origins",)
 CHOICES: Final = ("languages", "policy.affects")
-TICKS: Final = ("policy.material",)
+TICKS: Final = ("policy.material", "count_visits")
 NULLABLE: Final = ("cookie_domain",)  # present without a value
 ALL: Final = (*TEXTS, *NUMBERS, *LINES, *CHOICES, *TICKS)
 
