@@ -14,11 +14,13 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select, tuple_
 
+from consent import suppression
 from consent.counts import COUNTERS, DailySlice
 from consent.db import db
 from consent.gate import OPTIONAL
 from consent.reports import Line, check_range, lines
 from consent.shares import Share
+from consent.suppression import Table
 from consent.versions import Version, published
 
 PARTS = ("device", "browser", "system", "language", "page_group", "version", "gpc", "variant", "took", "source")
@@ -96,6 +98,12 @@ class Figures:
     def total(self) -> Line:
         """All days together."""
         return Line.together(self.days)
+
+    def table(self, dimension: str) -> Table:
+        """A dimension of PARTS as it may be told: with no small cells (suppression.py). Whoever shows parts takes this.
+        """
+        groups = {part.bucket: part.n for part in self.parts[dimension]}
+        return suppression.table(groups, suppression.ANSWERS if dimension in _UNSHOWN else suppression.OUTCOMES)
 
     def share(self, name: str) -> Share:
         """The share of the showings: `answered`, `ignored`, an action of ANSWERS, or a category that was granted."""
