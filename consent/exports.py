@@ -37,7 +37,7 @@ PURPOSES = {
 # What is kept of the visitor to show that they were asked, and what they answered (GDPR 7(1)).
 PROOF: Final = (
     "choice", "moment", "version shown", "language", "browser family", "system family", "device class",
-    "random number of this visitor on this site",
+    "random number of this visitor on this site", "how long the answer took, in seven steps", "variant shown",
 )
 
 # The states of DPV in which processing may go on, and the others that a decision here can be in (M2).
