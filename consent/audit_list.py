@@ -22,6 +22,7 @@ MOST = 50_000  # rows of a sheet
 NAMES = {
     "site.create": mark("Site made"), "site.change": mark("Site changed"), "draft.change": mark("Draft changed"),
     "version.publish": mark("Version published"), "version.restore": mark("Older version published again"),
+    "experiment.start": mark("Experiment started"), "experiment.end": mark("Experiment ended"),
     "member.invite": mark("Member invited"), "member.withdraw": mark("Invitation withdrawn"),
     "member.join": mark("Member joined"), "member.change": mark("Member's role changed"),
     "member.remove": mark("Member removed"), "member.require": mark("Second factor required or not"),

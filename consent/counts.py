@@ -33,10 +33,12 @@ from consent.gate import OPTIONAL
 
 # What a slice can be of; its buckets are the values. `variant` counts every showing, `source` every decision.
 #   on, off              VERSION:TRACKER, an own choice that names the tracker; the categories tell what they allowed
+#   variant_took         EXPERIMENT:VARIANT:BAND, answers by how long a variant was looked at
+#   withdrawn            withdrawals by the variant that the page showed; how many is in `shown`
 #   visit                a visit of somebody who had chosen, by version; visit_on, visit_off as on and off
 DIMENSIONS = (
     "device", "browser", "system", "language", "page_group", "version", "gpc", "variant", "took", "source",
-    "on", "off", "visit", "visit_on", "visit_off",
+    "variant_took", "withdrawn", "on", "off", "visit", "visit_on", "visit_off",
 )
 COUNTERS = ("shown", "accept_all", "necessary_only", "custom", *OPTIONAL)
 VISIT = "visit"
@@ -132,14 +134,18 @@ def of_record(row: Mapping[str, Any]) -> Tallies:
     """What a record adds."""
     site, day, bot, action = row["site"], _day(row), row["bot"], row["action"]
     found: Tallies = [Tally(site, day, bot, *metric) for metric in _metrics(row)]
-    if bot or action == "withdraw" or row["source"] == "recovered":
+    if bot or row["source"] == "recovered":
         return found
+    if action == "withdraw":
+        return [*found, Slice(site, day, "withdrawn", row["variant"], "shown")] if row["variant"] else found
     outcome = _outcome(action, row["choices"])
     found.append(Slice(site, day, "source", row["source"], outcome))
     if row["source"] == "banner":
         found += [Slice(site, day, dimension, bucket, outcome) for dimension, bucket in _parts(row)]
         if row["took"] is not None:
             found.append(Slice(site, day, "took", str(row["took"]), outcome))
+            if row["variant"]:
+                found.append(Slice(site, day, "variant_took", f"{row['variant']}:{row['took']}", outcome))
         if action == "custom":
             found += [Slice(site, day, "on" if choice else "off", f"{row['version']}:{name}", outcome)
                       for name, choice in row["trackers"].items()]

@@ -147,7 +147,7 @@ def _widest(alpha: float) -> float:
     return float(multipliers([1], alpha, 1)[0])
 
 
-def multipliers(times: Sequence[int], alpha: float, planned: float) -> Any:
+def multipliers(times: Sequence[float], alpha: float, planned: float) -> Any:
     """How many standard errors the interval reaches to each side, at these numbers of showings: an array of floats."""
     import numpy
     import ville
@@ -159,17 +159,20 @@ def multipliers(times: Sequence[int], alpha: float, planned: float) -> Any:
 # -- while it runs ----------------------------------------------------------------------------------------------------
 
 
-def decide(days: Sequence[Sequence[Count]], shares: Sequence[int], showings: int) -> Decision:
+def decide(
+    days: Sequence[Sequence[Count]], shares: Sequence[int], showings: int, inflation: float = 1.0
+) -> Decision:
     """Where an experiment stands after these days, each with a count for every variant; `showings` was its plan.
 
-    Once beyond chance, a difference stays so: the intervals of all days hold at once.
+    Once beyond chance, a difference stays so: the intervals of all days hold at once. `inflation`: how many times the
+    variance is that of whole counts, where showings were scaled up from samples.
     """
     looks = list(accumulate(days, _added)) or [[Count(0, 0)] * len(shares)]
     totals = tuple(looks[-1])
     pairs = [(shares[0] + share) / sum(shares) * showings for share in shares[1:]]
-    against = tuple(_against([(look[0], look[n]) for look in looks], _part_of_alpha(shares), planned)
+    against = tuple(_against([(look[0], look[n]) for look in looks], _part_of_alpha(shares), planned, inflation)
                     for n, planned in enumerate(pairs, 1))
-    if is_uneven(totals, shares):
+    if is_uneven(totals, shares, inflation):
         return Decision(UNEVEN, None, None, totals, against)
     winner, since = _winner(against)
     if winner is not None and len(days) >= FEWEST_DAYS:
@@ -192,15 +195,18 @@ def _winner(against: Sequence[Against | None]) -> tuple[int | None, int | None]:
     return (0, max(worse)) if len(worse) == len(against) else (None, None)
 
 
-def _against(looks: Sequence[tuple[Count, Count]], alpha: float, planned: float) -> Against | None:
+def _against(
+    looks: Sequence[tuple[Count, Count]], alpha: float, planned: float, inflation: float
+) -> Against | None:
     """The second of each pair against the first."""
     enough = [n for n, pair in enumerate(looks) if min(pair[0].shown, pair[1].shown) >= FEWEST_SHOWN]
     if not enough:
         return None
-    reach = multipliers([looks[n][0].shown + looks[n][1].shown for n in enough], alpha, planned)
+    times = [(looks[n][0].shown + looks[n][1].shown) / inflation for n in enough]
+    reach = multipliers(times, alpha, planned)
     values = [_difference(*looks[n]) for n in enough]
-    bounds = [(value - times * error, value + times * error)
-              for (value, error), times in zip(values, reach.tolist(), strict=True)]
+    errors = [error * math.sqrt(inflation) * wide for (_, error), wide in zip(values, reach.tolist(), strict=True)]
+    bounds = [(value - error, value + error) for (value, _), error in zip(values, errors, strict=True)]
     # All intervals hold at once, so what the first of them on one side of zero says stays.
     since = next((n for n, (low, high) in enumerate(bounds) if low > 0 or high < 0), None)
     if since is None:
@@ -220,7 +226,7 @@ def _difference(first: Count, other: Count) -> tuple[float, float]:
     return other.goal / other.shown - first.goal / first.shown, math.sqrt(variance(first) + variance(other))
 
 
-def is_uneven(totals: Sequence[Count], shares: Sequence[int]) -> bool:
+def is_uneven(totals: Sequence[Count], shares: Sequence[int], inflation: float = 1.0) -> bool:
     """Whether the variants were shown in other shares than chance allows: one of them may not appear everywhere."""
     shown = sum(count.shown for count in totals)
     if shown < FEWEST_SHOWN * len(shares):
@@ -229,7 +235,7 @@ def is_uneven(totals: Sequence[Count], shares: Sequence[int]) -> bool:
 
     wished = [shown * share / sum(shares) for share in shares]
     off = sum((count.shown - wish) ** 2 / wish for count, wish in zip(totals, wished, strict=True))
-    return bool(chdtrc(len(shares) - 1, off) < SKEWED)
+    return bool(chdtrc(len(shares) - 1, off / inflation) < SKEWED)
 
 
 def share_of(count: Count) -> Share:

@@ -165,6 +165,25 @@ def question(definition: Definition) -> dict[str, Any] | None:
     return {**planned, "shares": shares, "banners": made}
 
 
+def turns(before: Definition | None, after: Definition) -> list[tuple[str, dict[str, Any]]]:
+    """What publishing a definition after another one means for experiments: the names and facts for the audit list.
+
+    An experiment ends with a winner when what comes after it is what one of its variants made.
+    """
+    ids = [one["experiment"]["id"] if one and "experiment" in one else None for one in (before, after)]
+    if ids[0] == ids[1]:
+        return []
+    found: list[tuple[str, dict[str, Any]]] = []
+    if before is not None and ids[0] is not None:
+        kept = [id for id, made in variants(before).items() if _banner(made) == _banner(after)]
+        found.append(("experiment.end", {"experiment": ids[0], "kept": kept[0] if kept else None}))
+    return [*found, ("experiment.start", {"experiment": ids[1]})] if ids[1] is not None else found
+
+
+def _banner(definition: Definition) -> list[Any]:
+    return [definition.get(name, {}) for name in PARTS]
+
+
 def agree(definition: Definition) -> None:
     """Whether each variant makes a banner that says what it has to, can be read, and is another than the others.
 

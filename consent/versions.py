@@ -200,9 +200,14 @@ def experiment_versions(site: str, experiment: str) -> dict[int, dict[str, Any]]
     # In canonical JSON its fields stand in the order of their names; within a text a quote has a backslash before it.
     mark = f'%"experiment":{{"goal":"%","id":"{experiment}",%'
     rows = select(Version.number, Version.snapshot).where(Version.site == site, Version.snapshot.like(mark))
-    found = {number: json.loads(snapshot)["definition"]
-             for number, snapshot in db.session.execute(rows.order_by(Version.number))}
+    found = {number: definition_in(snapshot) for number, snapshot in db.session.execute(rows.order_by(Version.number))}
     return {number: definition for number, definition in found.items() if definition["experiment"]["id"] == experiment}
+
+
+def definition_in(snapshot: str) -> dict[str, Any]:
+    """The definition that a snapshot froze, from its JSON."""
+    found: dict[str, Any] = json.loads(snapshot)["definition"]
+    return found
 
 
 def publish(
@@ -235,6 +240,8 @@ def publish(
     site.current = number
     db.session.flush()
     audit.note(site.organisation_id, "version.publish", by, site.key, version=number)
+    for what, facts in experiments.turns(definition_in(previous.snapshot) if previous else None, site.draft):
+        audit.note(site.organisation_id, what, by, site.key, version=number, **facts)
     if any(change.kind == "policy" and change.material for change in found):
         announce(site, number, since["previous"], snapshot, found, now)
     return version, True

@@ -76,7 +76,8 @@ class TestARecord:
             ("answered", "accept_all"), ("granted", "functional"), ("granted", "analytics"), ("granted", "marketing")}
         assert parts(found) == {name: (bucket, everything) for name, bucket in {
             "device": "desktop", "browser": "Firefox", "system": "Linux", "language": "nl", "page_group": "home",
-            "version": "1", "gpc": "off", "variant": "summer:b", "took": "1", "source": "banner"}.items()}
+            "version": "1", "gpc": "off", "variant": "summer:b", "took": "1", "source": "banner",
+            "variant_took": "summer:b:1"}.items()}
 
     def test_names_the_trackers_of_an_own_choice(self) -> None:
         found = counts.of_record(row("custom", trackers={"hotjar": False, "meta": True}))
@@ -87,6 +88,8 @@ class TestARecord:
         assert parts(counts.of_record(row("necessary_only", source="settings"))) == {
             "source": ("settings", "necessary_only")}
         assert parts(counts.of_record(row("withdraw", source="settings"))) == {}
+        assert parts(counts.of_record(row("withdraw", source="settings", variant="b"))) == {
+            "withdrawn": ("summer:b", "shown")}
 
     def test_of_a_bot_is_in_none(self) -> None:
         assert parts(counts.of_record({**row("accept_all"), "bot": True})) == {}

@@ -10,7 +10,7 @@ from consent import changes, experiments, linter, sites, versions
 from consent.db import db
 from tests.shop import DEFINITION, NOW
 
-B: dict[str, Any] = {"id": "b", "share": 1, "texts": {"nl": {"title": "Mag {controller} meten?"}},
+B: dict[str, Any] = {"id": "b", "share": 1, "texts": {"nl": {"title": "Mag {controller} dit bezoek meten?"}},
                      "look": {"position": "top"}}
 SUMMER: dict[str, Any] = {"id": "summer", "goal": "analytics", "variants": [{"id": "a", "share": 1}, B]}
 
@@ -39,7 +39,7 @@ def test_a_variant_is_the_banner_with_what_it_says_otherwise() -> None:
     found = experiments.variants(defined(**own))
     plain = sites.parse_definition({**DEFINITION, **own})
     assert found["a"] == plain, "the first is the banner as it is"
-    assert found["b"] == {**plain, "texts": {"nl": {"title": "Mag {controller} meten?", "close": "Weg"}},
+    assert found["b"] == {**plain, "texts": {"nl": {"title": "Mag {controller} dit bezoek meten?", "close": "Weg"}},
                           "look": {"position": "top", "scheme": "light"}}
     assert sites.parse_definition(found["b"]) == found["b"], "a definition as any other: the winner can be published"
     assert experiments.variants(plain) == {}
