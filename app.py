@@ -8,6 +8,7 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from consent import (  # noqa: F401  # the tables, for the migrations
+    alerts,
     audit,
     cli,
     counts,

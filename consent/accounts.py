@@ -42,6 +42,7 @@ class Organisation(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAl
     ended_on: Mapped[date | None]  # when its contract ended; contracts.py
     mfa: Mapped[bool] = mapped_column(default=False)  # whether its members need a second factor
     time_zone: Mapped[str] = mapped_column(String(64), default=USUAL_ZONE.key)  # in which its days are counted
+    summarised_on: Mapped[date | None]  # the Monday of the last weekly summary; weekly.py
 
 
 class User(db.Model, UserMixin):  # type: ignore[name-defined, misc]  # as above
@@ -58,6 +59,8 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined, misc]  # as above
     totp_at: Mapped[datetime | None] = mapped_column(Moment)  # when it was confirmed; before, it does not count
     totp_counter: Mapped[int] = mapped_column(BigInteger, default=0)  # of the last code that was used
     handle: Mapped[str | None] = mapped_column(String(64))  # what passkeys call them
+    language_seen: Mapped[str | None] = mapped_column(String(2))  # of the last page that they were shown
+    language_chosen: Mapped[str | None] = mapped_column(String(2))  # of mails; None: that of the pages
     memberships: Mapped[list["Membership"]] = relationship(back_populates="user")
 
     @property
@@ -81,6 +84,8 @@ class Membership(db.Model):  # type: ignore[name-defined, misc]  # as above
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), primary_key=True)
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), primary_key=True)
     role: Mapped[str] = mapped_column(String(16))
+    alerts: Mapped[bool | None]  # which mails they want; None: what is usual (subscriptions.py)
+    weekly: Mapped[bool | None]
     user: Mapped[User] = relationship(back_populates="memberships")
     organisation: Mapped[Organisation] = relationship()
 
@@ -173,13 +178,17 @@ def acceptable(password: str) -> str:
     return str(normalised)
 
 
-def show_life(user: User, today: date) -> None:
-    """Remember the day on which the user was here, once a day. Nothing that they came for fails for it."""
-    if user.seen_on == today:
+def show_life(user: User, today: date, language: str | None = None) -> None:
+    """Remember the day on which the user was here, once a day, and the language of their pages. Nothing that they
+    came for fails for it.
+    """
+    language = language or user.language_seen
+    if user.seen_on == today and user.language_seen == language:
         return
     try:
         with writing():
-            mine = update(User).where(User.id == user.id, User.seen_on.is_distinct_from(today))
-            db.session.execute(mine.values(seen_on=today))
+            new = User.seen_on.is_distinct_from(today) | User.language_seen.is_distinct_from(language)
+            mine = update(User).where(User.id == user.id, new)
+            db.session.execute(mine.values(seen_on=today, language_seen=language))
     except (SQLAlchemyError, OSError) as error:
         log.warning("The day of a user was not kept", extra={"fault": type(error).__name__})

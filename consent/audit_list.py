@@ -27,6 +27,7 @@ NAMES = {
     "member.join": mark("Member joined"), "member.change": mark("Member's role changed"),
     "member.remove": mark("Member removed"), "member.require": mark("Second factor required or not"),
     "organisation.create": mark("Organisation made"), "organisation.change": mark("Organisation changed"),
+    "organisation.zone": mark("Time zone changed"),
     "key.create": mark("API key made"), "key.revoke": mark("API key revoked"),
     "password.change": mark("Password changed"), "password.reset": mark("Lost password replaced"),
     "mfa.add": mark("Authenticator app added"), "mfa.remove": mark("Authenticator app removed"),

@@ -10,10 +10,12 @@ from functools import partial
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.engine import Engine
 
+from consent import audit, zones
 from consent.accounts import Membership, Organisation, User
 from consent.audit import of_organisation
 from consent.batches import Go, delete_some
 from consent.db import db, writing_on
+from consent.marks import mark
 from consent.months import later
 from consent.records import RemovalPermit, permitted_before
 from consent.sites import Site
@@ -25,16 +27,9 @@ class ContractError(Exception):
     """What can not be ended or resumed; the message is one sentence."""
 
 
-def _named(name: str) -> Organisation:
-    found: Organisation | None = db.session.scalar(select(Organisation).where(Organisation.name == name))
-    if found is None:
-        raise ContractError("There is no organisation with this name.")
-    return found
-
-
 def end(name: str, on: date) -> date:
     """The contract ends on this day; the day on which everything goes. Raises ContractError. The caller commits."""
-    organisation = _named(name)
+    organisation = named(name)
     organisation.ended_on = on
     db.session.flush()
     return goes_on(on)
@@ -42,12 +37,33 @@ def end(name: str, on: date) -> date:
 
 def resume(name: str) -> list[str]:
     """The contract goes on; the sites that have to be published again. Raises ContractError. The caller commits."""
-    organisation = _named(name)
+    organisation = named(name)
     if organisation.ended_on is None:
         raise ContractError("The contract of this organisation has not ended.")
     organisation.ended_on = None
     query = select(Site.key).where(Site.organisation_id == organisation.id, Site.current.is_(None))
     return list(db.session.scalars(query.order_by(Site.key)))
+
+
+def set_zone(organisation: Organisation, zone: str, by: audit.By) -> None:
+    """The organisation's days are those of this place from now on; what was counted stays. Raises ContractError.
+
+    The caller commits.
+    """
+    if zone not in zones.names():
+        raise ContractError(mark("There is no such time zone. Choose one of the list, such as Europe/Amsterdam."))
+    if organisation.time_zone != zone:
+        audit.note(organisation.id, "organisation.zone", by, zone=zone)
+        organisation.time_zone = zone
+        db.session.flush()
+
+
+def named(name: str) -> Organisation:
+    """The organisation with this name; raises ContractError."""
+    found: Organisation | None = db.session.scalar(select(Organisation).where(Organisation.name == name))
+    if found is None:
+        raise ContractError("There is no organisation with this name.")
+    return found
 
 
 def goes_on(ended: date) -> date:

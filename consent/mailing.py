@@ -6,6 +6,7 @@ A crash between the server's 250 and our note of it repeats one mail, with the s
 import logging
 import random
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,7 +63,7 @@ def _due(now: datetime) -> Select[Any]:
 def _try(engine: Engine, mail: Row[Any], sender: str, tally: Tally, now: Now) -> bool:
     """One attempt; whether it makes sense to go on with this server."""
     try:
-        smtp.send(mail.recipient, mail.subject, mail.text, str(mail.id), mail.created_at, sender)
+        smtp.send(_letter(mail), sender)
     except smtp.Unreachable as error:
         _postpone(engine, str(error), tally, now())
         return False
@@ -75,6 +76,12 @@ def _try(engine: Engine, mail: Row[Any], sender: str, tally: Tally, now: Now) ->
         opens = {"text": ""} if mail.key.startswith(LETTER) else {}
         _note(connection, mail, now(), state=SENT, answer="250", ended_at=now(), **opens)
     return True
+
+
+def _letter(mail: Row[Any]) -> smtp.Letter:
+    picture = b64decode(mail.picture) if mail.picture else None
+    return smtp.Letter(mail.recipient, mail.subject, mail.text, str(mail.id), mail.created_at, mail.html, picture,
+                       mail.leave)
 
 
 def _postpone(engine: Engine, answer: str, tally: Tally, now: datetime) -> None:

@@ -4,8 +4,10 @@ So no mail is lost, and nobody waits for a mail server.
 """
 
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -20,6 +22,9 @@ WAITING, SENT, DEAD = "waiting", "sent", "dead"
 LETTER = "letter:"  # how the keys of mails begin whose text opens an account (letters.py)
 KEPT = timedelta(days=7)  # the address and the text, after the mail was sent or given up (G1)
 KNOWN = timedelta(days=400)  # the key, so that nothing is sent twice
+FORGOTTEN: Final[dict[str, Any]] = {
+    "recipient": "", "subject": "", "text": "", "html": None, "picture": None, "leave": None}
+PICTURE: Final = "chart@poort"  # how the page of a mail calls its picture
 
 class Mail(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
     """One mail to one person. `key` says what it is about, and names nobody."""
@@ -29,6 +34,9 @@ class Mail(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy ma
     recipient: Mapped[str] = mapped_column(String(320))
     subject: Mapped[str] = mapped_column(String(500))
     text: Mapped[str] = mapped_column(Text)
+    html: Mapped[str | None] = mapped_column(Text)  # the same in a page of its own; the text is complete without it
+    picture: Mapped[str | None] = mapped_column(Text)  # a PNG that the page shows, in base64: rows travel as JSON
+    leave: Mapped[str | None] = mapped_column(String(500))  # where one click ends such mails (RFC 8058)
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int]
     answer: Mapped[str] = mapped_column(String(64))  # to the last attempt: a code, or what was wrong
@@ -40,21 +48,33 @@ class Mail(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy ma
     __table_args__ = (Index("ix_mail_state_due", "state", "due_at"),)
 
 
-def queue(key: str, to: str, subject: str, text: str, now: datetime, nobody: bool = False) -> None:
+class Page(NamedTuple):
+    """A mail's second form: HTML that asks nothing of any server, and the PNG that it shows as `cid:PICTURE`."""
+
+    html: str
+    picture: bytes | None = None
+
+
+def queue(
+    key: str, to: str, subject: str, text: str, now: datetime, nobody: bool = False, page: Page | None = None,
+    leave: str | None = None,
+) -> None:
     """Send this mail once it is committed; the same key again changes nothing. The caller commits.
 
     `subject` becomes one line. Raises ValueError for an address that is not one line. `nobody`: the same work for
-    a mail that is not sent, of which nothing is kept but its key (letters.pretend).
+    a mail that is not sent, of which nothing is kept but its key (letters.pretend). `leave`: the address where one
+    click ends such mails.
     """
     if not to.isprintable() or "@" not in to:
         raise ValueError("a mail goes to one e-mail address")
     row = {
         "key": key, "id": uuid.uuid4(), "recipient": to, "subject": " ".join(subject.split()), "text": text,
         "state": WAITING, "attempts": 0, "answer": "", "created_at": now, "begun_at": None, "due_at": now,
-        "ended_at": None,
+        "ended_at": None, "html": page.html if page else None, "leave": leave,
+        "picture": b64encode(page.picture).decode() if page and page.picture else None,
     }
     if nobody:
-        row.update(recipient="", subject="", text="", state=SENT, ended_at=now)
+        row.update(FORGOTTEN, state=SENT, ended_at=now)
     insert_new(db.session.connection(), Mail.__table__, [row])
 
 
@@ -92,6 +112,6 @@ def tidy(engine: Engine, now: datetime) -> int:
     """Forget who got a mail and what it said, KEPT after its end; how many mails that are (G1)."""
     with writing_on(engine) as connection:
         old = update(Mail).where(Mail.ended_at < now - KEPT, Mail.recipient != "")
-        forgotten = connection.execute(old.values(recipient="", subject="", text=""))
+        forgotten = connection.execute(old.values(FORGOTTEN))
         connection.execute(delete(Mail).where(Mail.ended_at < now - KNOWN))
     return int(forgotten.rowcount)

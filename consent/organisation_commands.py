@@ -4,11 +4,9 @@ from datetime import UTC, date, datetime
 
 import click
 from flask.cli import AppGroup
-from sqlalchemy import select
 
-from consent import contracts, zones
-from consent.accounts import Organisation
-from consent.db import db, writing
+from consent import audit, contracts
+from consent.db import writing
 
 organisation_group = AppGroup("organisation", help="End and resume the contracts of organisations.")
 
@@ -46,11 +44,9 @@ def resume_command(name: str) -> None:
 @click.argument("zone")
 def zone_command(name: str, zone: str) -> None:
     """The days of the organisation NAME are those of ZONE from now on: Europe/Amsterdam, America/New_York, UTC."""
-    if zone not in zones.names():
-        raise click.ClickException(f"There is no time zone {zone}; write it as Europe/Amsterdam.")
-    with writing():
-        found = db.session.scalar(select(Organisation).where(Organisation.name == name))
-        if found is None:
-            raise click.ClickException(f"There is no organisation with the name {name}.")
-        found.time_zone = zone
+    try:
+        with writing():
+            contracts.set_zone(contracts.named(name), zone, audit.COMMAND)
+    except contracts.ContractError as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"{name}: days are those of {zone} from now on; what was counted stays")

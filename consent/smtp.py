@@ -6,16 +6,21 @@ import ssl
 import threading
 from contextlib import suppress
 from datetime import datetime
+from email.message import Message
+from email.mime.base import MIMEBase
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
 from email.utils import format_datetime, parseaddr
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from flask import Flask
-from flask_mailman import EmailMessage, Mail
+from flask_mailman import EmailMessage, EmailMultiAlternatives, Mail
 from flask_mailman.backends.smtp import EmailBackend
 from flask_mailman.message import utf8_charset_qp
 
 from consent.config import MailServer
 from consent.endpoints import why
+from consent.mails import PICTURE
 
 # Every failure of smtplib is an OSError; flask_mailman and the mail package refuse what is no header with a ValueError.
 FAILURES = (OSError, ValueError)
@@ -110,12 +115,24 @@ class Refused(Exception):
     """This mail was not taken; the message is the server's code, or says in a few words why."""
 
 
-def send(to: str, subject: str, text: str, id: str, at: datetime, sender: str) -> None:
-    """Give one mail to the server; returns once the server has it. Raises Unreachable or Refused.
-
-    `id` is the left side of its Message-ID: who gets the same mail twice sees one.
+class Letter(NamedTuple):
+    """One mail. `id` is the left side of its Message-ID: who gets the same mail twice sees one. `picture` is a PNG
+    that the HTML shows as `cid:` and mails.PICTURE; `leave` the address where one click ends such mails.
     """
-    mail = _message(to, subject, text, f"<{id}@{parseaddr(sender)[1].rpartition('@')[2]}>", at, sender)
+
+    to: str
+    subject: str
+    text: str
+    id: str
+    at: datetime
+    html: str | None = None
+    picture: bytes | None = None
+    leave: str | None = None
+
+
+def send(letter: Letter, sender: str) -> None:
+    """Give one mail to the server; returns once the server has it. Raises Unreachable or Refused."""
+    mail = _message(letter, sender)
     line = mail.get_connection()
     try:
         _open(line)
@@ -134,11 +151,46 @@ def _open(line: Backend) -> None:
         raise Unreachable(_answer(error)) from None
 
 
-def _message(to: str, subject: str, text: str, id: str, at: datetime, sender: str) -> EmailMessage:
-    headers = {"Message-ID": id, "Date": format_datetime(at), "Auto-Submitted": "auto-generated"}
-    mail = EmailMessage(subject, text, sender, [to], headers=headers)
+class TwoForms(EmailMultiAlternatives):  # type: ignore[misc]  # as above
+    """Text and HTML, and the picture with the HTML alone: multipart/alternative with a multipart/related in it."""
+
+    picture: bytes | None = None
+
+    def _create_alternatives(self, text: MIMEBase) -> MIMEBase:
+        """Called by Flask-Mailman, which knows attachments of the whole mail alone."""
+        found: MIMEBase = super()._create_alternatives(text)
+        if self.picture is None or not self.alternatives:
+            return found
+        whole, page = cast("list[Message]", found.get_payload())
+        found.set_payload([whole, _related(page, self.picture)])
+        return found
+
+
+def _related(page: Message, picture: bytes) -> MIMEBase:
+    shown = MIMEImage(picture, "png")
+    shown.add_header("Content-ID", f"<{PICTURE}>")
+    shown.add_header("Content-Disposition", "inline", filename="chart.png")
+    related = MIMEMultipart("related", type="text/html")
+    related.attach(page)
+    related.attach(shown)
+    return related
+
+
+def _message(letter: Letter, sender: str) -> EmailMessage:
+    mail = TwoForms(letter.subject, letter.text, sender, [letter.to], headers=_headers(letter, sender))
     mail.encoding = utf8_charset_qp  # any server passes it on as it is
+    if letter.html is not None:
+        mail.attach_alternative(letter.html, "text/html")
+        mail.picture = letter.picture
     return mail
+
+
+def _headers(letter: Letter, sender: str) -> dict[str, str]:
+    headers = {"Message-ID": f"<{letter.id}@{parseaddr(sender)[1].rpartition('@')[2]}>",
+               "Date": format_datetime(letter.at), "Auto-Submitted": "auto-generated"}
+    if letter.leave is not None:  # RFC 8058: the mail program's own button, without a page
+        headers |= {"List-Unsubscribe": f"<{letter.leave}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    return headers
 
 
 def _answer(error: Exception) -> str:

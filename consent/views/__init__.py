@@ -13,6 +13,7 @@ from consent.views import (
     headers,
     language,
     leak_reports,
+    leave,
     ops,
     protection,
     recovery,
@@ -34,6 +35,7 @@ from consent.views.console import (
     visitors,
 )
 from consent.views.console import keys as _keys  # noqa: F401  # its routes are of accounts.views, as are those of
+from consent.views.console import messages as _messages  # noqa: F401  # and this
 from consent.views.console import security as _security  # noqa: F401  # this
 from consent.views.console import settings as settings_page
 
@@ -49,6 +51,7 @@ def register(app: Flask, settings: Settings) -> None:
         console.views, start.views, settings_page.views, publishing.views, archive.views, tag.views, accounts.views,
         audit.views, sign_in.views, reports.views, visitor.views, recovery.views, leak_reports.views, backends.views,
         ops.views, docs.views, demo.home, scans.views, trackers.views, editor.views, leaks.views, visitors.views,
+        leave.views,
     )
     for blueprint in own:
         app.register_blueprint(blueprint)

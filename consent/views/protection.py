@@ -17,6 +17,8 @@ _OWN_PAGE = re.compile(r"/console/([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?(\?[A-Za-z0
 # What somebody can guess at, or have mails sent by: each call counts for its address.
 _LIMITED = {"accounts.prove", "accounts.take_proof", "accounts.prove_by_passkey", "accounts.confirm_totp",
             "accounts.change_password", "accounts.invite"}
+# What is sent from other pages, or by a mail program, and believes what is in it alone.
+_FROM_ELSEWHERE = ("/me/", "/leave/")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 csrf = CSRFProtect()
@@ -53,7 +55,7 @@ def register(app: Flask, settings: Settings) -> None:
 def _own_page_only() -> None:
     """A second wall behind the token: what a browser says came from another origin. An old one says nothing."""
     elsewhere = request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
-    if elsewhere and request.method not in ("GET", "HEAD", "OPTIONS") and not request.path.startswith("/me/"):
+    if elsewhere and request.method not in ("GET", "HEAD", "OPTIONS") and not request.path.startswith(_FROM_ELSEWHERE):
         raise CSRFError("The form stands on another origin's page.")
 
 

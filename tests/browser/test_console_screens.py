@@ -26,6 +26,7 @@ SCREENS = (
     "/console/members",
     "/console/keys",
     "/console/security",
+    "/console/security/messages",
     "/console/prove",
     "/console/audit",
     "/console/sites/{site}",

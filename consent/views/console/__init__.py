@@ -48,7 +48,7 @@ _WITHOUT_FACTOR = {
 
 def _be_here() -> ResponseReturnValue | None:
     language.remember()
-    show_life(current_user, reports.today())
+    show_life(current_user, reports.today(), language.language())
     sessions.show_life(present().session, reports.today())
     if request.endpoint not in _WITHOUT_FACTOR and factors.is_missing(current_user):
         return redirect(url_for("accounts.security"))

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_security import current_user
 
-from consent import factors, invitations, letters, passkeys, sessions, sign_in, tickets
+from consent import contracts, factors, invitations, letters, passkeys, sessions, sign_in, tickets, zones
 from consent.accounts import AccountError, Organisation, User, find_user, has_password
 from consent.attempts import attempts
 from consent.db import db, writing
@@ -55,7 +55,8 @@ def _members(status: int = 200, **more: object) -> ResponseReturnValue:
         for organisation, role in invitations.organisations_of(current_user)
     ]
     page = render_template("console/members.html", organisations=found, now=now, mails=letters.can_be_sent(),
-                           languages_of_mails=LANGUAGES, **{"fault": None, "link": None, "at": None, **more})
+                           languages_of_mails=LANGUAGES, zones=sorted(zones.names()),
+                           **{"fault": None, "link": None, "at": None, **more})
     return page, status
 
 
@@ -140,6 +141,19 @@ def require_mfa() -> ResponseReturnValue:
     """Whether the members of an organisation need a second factor."""
     with writing():
         invitations.require_mfa(asked_organisation(), "required" in request.form, by_user())
+    return redirect(url_for("accounts.members"), 303)
+
+
+@views.post("/members/zone")
+@fresh
+def set_zone() -> ResponseReturnValue:
+    """The place whose days an organisation's reports count."""
+    id = asked_number()
+    try:
+        with writing():
+            contracts.set_zone(asked_organisation(), request.form.get("zone", ""), by_user())
+    except contracts.ContractError as error:
+        return _members(422, fault=gettext(str(error)), at=id)
     return redirect(url_for("accounts.members"), 303)
 
 
