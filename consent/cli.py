@@ -40,6 +40,7 @@ from consent import (
 from consent.backup_commands import backup_group
 from consent.catalogue_commands import catalogue_group
 from consent.check_commands import check_command, matched, reason_option, refusal, warn
+from consent.count_commands import counts_group
 from consent.db import db, writing
 from consent.endpoints import BadAddress
 from consent.job_commands import jobs_group
@@ -456,7 +457,7 @@ def register(app: Flask) -> None:
     _clear_errors(report_command)
     own = (
         site_group, user_group, key_group, webhook_group, jobs_group, organisation_group, backup_group, demo_group,
-        catalogue_group)
+        catalogue_group, counts_group)
     for group in own:
         app.cli.add_command(group)
     groups: tuple[click.Group, ...] = (*own, db_group)

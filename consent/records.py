@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 import user_agents
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
-from sqlalchemy import JSON, Index, SmallInteger, String, delete, func, insert, select, text
+from sqlalchemy import JSON, ColumnElement, Index, SmallInteger, String, delete, func, insert, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column, scoped_session
 
-from consent import bodies, counts
+from consent import bodies, counts, gone
 from consent.db import Id, Moment, db, iso
 from consent.gate import OPTIONAL
 from consent.receipts import Receipt
@@ -539,7 +539,15 @@ def no_receipt() -> Refused:
 def erase(site: str, visitor: uuid.UUID) -> list[datetime]:
     """Delete all records of one visitor of a site; when each was decided. The caller commits; the counts stay (G5)."""
     table = Record.__table__
-    mine = delete(table).where(table.c.site == site, table.c.visitor == visitor)
     with permitted(site, visitor):
-        gone = db.session.execute(mine.returning(table.c.decided_at, table.c.recorded_at)).all()
-    return [row.decided_at or row.recorded_at for row in gone]
+        rows = delete_counted(db.session.connection(), (table.c.site == site) & (table.c.visitor == visitor))
+    return [decided_at(row) for row in rows]
+
+
+def delete_counted(connection: Connection, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Delete records in a transaction that may, and keep what they counted; the records."""
+    table = Record.__table__
+    found = connection.execute(delete(table).where(condition).returning(*table.columns)).mappings()
+    rows = [dict(row) for row in found]
+    gone.keep(connection, rows)
+    return rows

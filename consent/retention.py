@@ -19,7 +19,7 @@ from consent.batches import Go
 from consent.db import DAY_US, microseconds, writing_on
 from consent.outbox import Event
 from consent.outcomes import Outcome
-from consent.records import Record, permitted_before
+from consent.records import Record, delete_counted, permitted_before
 from consent.rights import is_held
 from consent.terms import GRANTS, Term
 from consent.versions import Version
@@ -114,4 +114,4 @@ def _delete(connection: Connection, site: str, rows: Sequence[Row[Any]]) -> int:
     connection.execute(delete(Outcome).where(Outcome.site == site, Outcome.record.in_(ids)))
     told = delete(Event).where(Event.site == site, Event.visitor.in_(visitors), Event.record.in_(ids))
     connection.execute(told)
-    return int(connection.execute(delete(Record).where(Record.site == site, Record.id.in_(ids))).rowcount)
+    return len(delete_counted(connection, (Record.site == site) & Record.id.in_(ids)))

@@ -22,7 +22,7 @@ from consent import outbox, rights, tombstones, versions
 from consent.accounts import User
 from consent.db import db, insert_new, microseconds
 from consent.keys import ApiKey
-from consent.records import Record, RemovalPermit
+from consent.records import Record, RemovalPermit, delete_counted
 from consent.restorations import Restoration
 from consent.rights import Request, Restriction
 from consent.sealed import Header
@@ -230,7 +230,9 @@ def _erase(connection: Connection, site: str, visitor: uuid.UUID, at: datetime) 
     gone = 0
     for table in of_visitors():
         old = (table.c.site == site) & (table.c.visitor == visitor) & _until(table, at)
-        if table.name != RESTRICTIONS:
+        if table is Record.__table__:
+            gone += len(delete_counted(connection, old))
+        elif table.name != RESTRICTIONS:
             gone += connection.execute(delete(table).where(old)).rowcount
         elif connection.scalar(select(table.c.at).where(old)) is not None:  # with what it took off the counts
             rights.release_on(connection, site, visitor)

@@ -7,7 +7,7 @@ does not go by it. What the visitor decides afterwards is a new act, and counts.
 import uuid
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from sqlalchemy import JSON, BigInteger, ColumnElement, Index, String, delete, e
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import counts, outbox, records, restorations
+from consent import batches, counts, outbox, records, restorations
 from consent.counts import Counted, Slice, Tally
 from consent.db import Id, Moment, db, iso, writing
 
@@ -142,6 +142,13 @@ def tidy(now: datetime) -> int:
     with writing():
         gone = db.session.execute(select(Restriction.site, Restriction.visitor).where(~left)).all()
         return sum(release(site, visitor) for site, visitor in gone)
+
+
+def taken_off(connection: Connection, site: str) -> Iterator[Counted]:
+    """What each restriction of the site took off its counts."""
+    table = Restriction.__table__
+    query = select(table.c.tallies).where(table.c.site == site).execution_options(yield_per=batches.MOST)
+    return (_read(site, tallies) for tallies in connection.scalars(query))
 
 
 def _count(found: Counted, times: int) -> None:
