@@ -15,6 +15,7 @@ from consent.audit import Audit
 from consent.db import db
 from consent.keys import ApiKey
 from consent.marks import mark
+from consent.numbers import number
 
 PAGE = 50
 MOST = 50_000  # rows of a sheet
@@ -103,11 +104,11 @@ def _query(organisation_id: int, asked: Asked) -> Select[tuple[Audit]]:
 
 
 def _is_by(person: str) -> Any:
-    kind, _, number = person.partition("-")
+    kind, _, asked = person.partition("-")
     if person == "command":
         return and_(Audit.user_id.is_(None), Audit.key_id.is_(None))
     column = Audit.key_id if kind == "key" else Audit.user_id
-    return column == (int(number) if number.isdecimal() and len(number) < 10 else -1)
+    return column == (number(asked) or -1)
 
 
 def _midnight(day: date) -> datetime:

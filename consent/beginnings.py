@@ -20,7 +20,7 @@ from consent import audit
 from consent.accounts import AccountError, Membership, Organisation, User, create_organisation
 from consent.audit import Audit
 from consent.db import db
-from consent.reports import mark
+from consent.marks import mark
 from consent.sites import KEY, Site
 
 EXAMPLES: Final = Path(__file__).resolve().parent.parent / "examples"

@@ -39,7 +39,7 @@ from consent.batches import Go, More
 from consent.config import Settings
 from consent.db import alone, db, leave_no_trace
 from consent.logs import configuration, described
-from consent.reports import mark
+from consent.marks import mark
 from consent.versions import Version
 
 log = logging.getLogger("poort.jobs")

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from consent.counts import DailyCount
 from consent.db import db
 from consent.gate import OPTIONAL
-from consent.marks import mark as mark  # whoever shows a page asks here for it
+from consent.marks import mark
 
 LONGEST = 731  # days in one report: two years, a leap day included
 RECENT = 30

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from flask_babel import gettext
 
-from consent.reports import mark
+from consent.marks import mark
 
 PHASES: Final = {
     "before": mark("Before any choice"),

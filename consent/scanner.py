@@ -22,7 +22,7 @@ from consent.egress import Egress, Guard, Limits
 from consent.findings import Found, Scope
 from consent.inspection import Pace, Plan, Progress
 from consent.installation import Expected
-from consent.reports import mark
+from consent.marks import mark
 from consent.sightings import BEFORE, PHASES, Page, Sightings
 
 REDIRECTS: Final = 5

@@ -31,8 +31,8 @@ from consent.config import Settings
 from consent.db import Moment, db, writing_on
 from consent.inspection import Progress, silent
 from consent.installation import Expected
+from consent.marks import mark
 from consent.months import later
-from consent.reports import mark
 from consent.scanner import BadTarget, CutOff, checked, origin
 from consent.sites import NotFound, Site, site_for_key
 from consent.versions import Version

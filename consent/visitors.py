@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from consent import exports, outcomes, records, rights
 from consent.db import db, iso
+from consent.marks import mark
 from consent.receipts import LONGEST, BadReceipt, Keyring, Receipt
 from consent.records import Record
-from consent.reports import mark
 from consent.versions import Published, digest_of
 
 NOTHING = mark("Paste a receipt, or the id of a record.")

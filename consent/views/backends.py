@@ -15,7 +15,7 @@ from consent.answers import JSON, NO_STORE, Answer, Call, dumps, error
 from consent.gate import Presented
 from consent.records import Refused
 from consent.versions import Published, settled
-from consent.views.current import hot
+from consent.views.current import hot, numbered
 from consent.views.door import call_of
 from consent.views.errors import response
 
@@ -80,5 +80,5 @@ def _latest(site: str, visitor: Any) -> tuple[Presented, int | None]:
     if row is None:
         return None, None
     number: int = row["version"]
-    shown = settled(lambda: hot().publications.get(site, number))
+    shown = numbered(site, number)
     return (records.receipt_of(row, shown), number) if shown is not None else (None, None)

@@ -10,8 +10,8 @@ from werkzeug.exceptions import HTTPException
 
 from consent.answers import Answer, error
 from consent.hot import answer_of
+from consent.marks import mark
 from consent.records import Refused
-from consent.reports import mark
 from consent.sites import NotFound
 from consent.tombstones import Unwritten
 from consent.versions import Unavailable

@@ -11,7 +11,7 @@ from consent.db import writing
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
 from consent.versions import Published, settled
-from consent.views.current import hot
+from consent.views.current import hot, numbered
 from consent.views.door import call_of
 from consent.views.errors import response
 from consent.views.visitor import preflight, share
@@ -50,7 +50,7 @@ def _shown(site: str) -> tuple[Receipt, Published]:
     receipt = next((one for one in found if one and one.site == site), None)
     if receipt is None:
         raise Refused(401, "no_receipt", "Show a receipt of this site in the header Poort-Receipt.")
-    version = settled(lambda: hot().publications.get(site, receipt.version))
+    version = numbered(site, receipt.version)
     if version is None:
         raise records.invalid({"version": "The site has no such version."})
     return receipt, version

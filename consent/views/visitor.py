@@ -19,7 +19,7 @@ from consent.db import db, iso, leave_no_trace, writing
 from consent.receipts import Receipt, read_all, tokens
 from consent.records import Refused
 from consent.versions import Published, Unavailable, ended_at, settled
-from consent.views.current import hot
+from consent.views.current import hot, numbered
 from consent.views.door import call_of
 from consent.views.errors import response
 from consent.views.language import preferred
@@ -33,10 +33,6 @@ views.add_app_template_filter(lifetime)
 def _published(site: str) -> Published:
     """The site's current version; raises Refused or Unavailable."""
     return settled(lambda: hot().published(site))
-
-
-def _numbered(site: str, number: int) -> Published | None:
-    return settled(lambda: hot().publications.get(site, number))
 
 
 @views.after_request
@@ -91,7 +87,7 @@ def _visitor(site: str) -> tuple[Receipt, list[dict[str, Any]]]:
 
 def _versions(site: str, rows: list[dict[str, Any]]) -> dict[int, Published]:
     numbers = {row["version"] for row in rows}
-    found = {number: _numbered(site, number) for number in numbers}
+    found = {number: numbered(site, number) for number in numbers}
     return {number: version for number, version in found.items() if version is not None}
 
 
@@ -183,7 +179,7 @@ def report(site: str) -> Response:
     call = call_of(request.environ)
     data = records.load(outcomes.REPORT, settled(lambda: hot().accept(call, site)))
     receipt = _receipt(site, str(data["record"]))
-    version = _numbered(site, receipt.version)
+    version = numbered(site, receipt.version)
     if version is None:
         raise records.no_receipt()
     outcomes.check(data, version)
@@ -233,7 +229,7 @@ def _version(version: Published) -> dict[str, Any]:
 @views.get("/v1/sites/<site>/versions/<number>")
 def version(site: str, number: str) -> Response:
     """The frozen snapshot, its digest (SHA-256 over its RFC 8785 JSON), when it applied, and what it changed."""
-    found = _numbered(site, int(number)) if re.fullmatch("[1-9][0-9]{0,8}", number) else None
+    found = numbered(site, int(number)) if re.fullmatch("[1-9][0-9]{0,8}", number) else None
     if found is None:
         raise Refused(404, "unknown_version", "This site has no such version.")
     shown = _version(found)

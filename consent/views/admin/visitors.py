@@ -5,7 +5,6 @@ Both come in the body: an address is logged on its way.
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from flask import Response, current_app
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -17,7 +16,7 @@ from consent.records import Refused, invalid
 from consent.sites import Site
 from consent.versions import Published, settled
 from consent.views.admin.doors import answer, body, by, needs, views
-from consent.views.current import hot
+from consent.views.current import hot, numbered
 from consent.visitors import Found
 
 Act = Callable[[Found, datetime], rights.Done]
@@ -53,7 +52,7 @@ def show_visitor(key: ApiKey, site: Site) -> Response:
     """All that is kept of a visitor, as evidence: each record with the version that was shown."""
     found, version = _found(site, body(_KNOWN)["known"]), _published(site)
     now, place = datetime.now(UTC), current_app.extensions["poort.settings"].public_url
-    known = visitors.history(site.key, found, lambda number: _numbered(site.key, number), version, now)
+    known = visitors.history(site.key, found, lambda number: numbered(site.key, number), version, now)
     told = answer(visitors.evidence(site.key, known, version, place, now))
     with writing():
         audit.note(key.organisation_id, "visitor.read", by(key), site.key, records=len(known.steps))
@@ -120,7 +119,3 @@ def _published(site: Site) -> Published:
     if version is None:
         raise Refused(409, "not_published", "The site is not published.")
     return version
-
-
-def _numbered(site: str, number: int) -> Any:
-    return settled(lambda: hot().publications.get(site, number))

@@ -9,6 +9,7 @@ from flask_security import auth_required, current_user
 from consent import checklist, contracts, factors, history, jobs, linter, reports, retention, sessions, sites, versions
 from consent.accounts import show_life
 from consent.db import db
+from consent.numbers import number
 from consent.sign_in import present
 from consent.views import headers, language
 from consent.views.console import places
@@ -79,8 +80,7 @@ def index() -> ResponseReturnValue:
 
 
 def _page() -> int:
-    text = request.args.get("page", "1")
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    return min(max(1, number(request.args.get("page", "")) or 1), 99_999)
 
 
 @views.get("/jobs")

@@ -13,6 +13,7 @@ from consent import contracts, factors, invitations, letters, passkeys, sessions
 from consent.accounts import AccountError, Organisation, User, find_user, has_password
 from consent.attempts import attempts
 from consent.db import db, writing
+from consent.numbers import number
 from consent.sites import LANGUAGES
 from consent.tickets import INVITATION, PROOF, Spent
 from consent.views import language
@@ -35,8 +36,7 @@ def asked_organisation() -> Organisation:
 
 def asked_number() -> int:
     """The number that the form says; 0 for what is none."""
-    number = request.form.get("organisation", "")
-    return int(number) if number.isdecimal() and len(number) < 10 else 0
+    return number(request.form.get("organisation", "")) or 0
 
 
 # Members -------------------------------------------------------------------------------------------------------------
@@ -131,8 +131,7 @@ def remove_member() -> ResponseReturnValue:
 
 
 def _member() -> int:
-    number = request.form.get("member", "")
-    return int(number) if number.isdecimal() and len(number) < 10 else 0
+    return number(request.form.get("member", "")) or 0
 
 
 @views.post("/members/require")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent import differences, history, linter, sites, versions
 from consent.db import writing
+from consent.numbers import number
 from consent.sites import Site
 from consent.views.console import faults, members_only, words
 from consent.views.console.doors import by_user, fresh, member_of, owner_of
@@ -22,7 +23,8 @@ members_only(views)
 
 def _number(text: str) -> int:
     """The number of a version, 0 for none, -1 for what is no number."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1 if text else 0
+    found = number(text or "0")
+    return -1 if found is None else found
 
 
 @views.get("")

@@ -12,6 +12,7 @@ from consent import audit_list, invitations, reports
 from consent.accounts import Organisation
 from consent.audit import Audit
 from consent.audit_list import Asked, People
+from consent.numbers import number
 from consent.views.console import members_only
 
 views = Blueprint("audit", __name__, url_prefix="/console")
@@ -45,10 +46,9 @@ def _asked() -> tuple[Asked, dict[str, str]]:
             days[name], faults[name] = None, gettext("This is no date; write it as 2026-11-22.")
     if days["from"] and days["to"] and days["from"] > days["to"]:
         faults["from"] = gettext("The first day comes after the last.")
-    before = request.args.get("before", "")
     return Asked(
         request.args.get("site", "")[:63], request.args.get("person", "")[:20], request.args.get("kind", "")[:40],
-        days["from"], days["to"], int(before) if before.isdecimal() and len(before) < 10 else 0), faults
+        days["from"], days["to"], number(request.args.get("before", "")) or 0), faults
 
 
 @views.get("/audit")

@@ -13,7 +13,7 @@ from werkzeug.exceptions import Conflict
 from consent import banners, edits, look, sites, versions, wording
 from consent.db import writing
 from consent.gate import CATEGORIES
-from consent.reports import mark
+from consent.marks import mark
 from consent.views import headers
 from consent.views.console import members_only
 from consent.views.console.doors import by_user, member_of, owner_of

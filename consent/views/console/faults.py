@@ -9,7 +9,7 @@ from typing import Final
 
 from flask_babel import gettext
 
-from consent.reports import mark
+from consent.marks import mark
 from consent.views.console import tracker_words
 
 SAID: Final = (

@@ -7,7 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from flask import request
 from werkzeug.datastructures import MultiDict
+
+from consent.numbers import number
 
 Typed = dict[str, str | list[str]]
 
@@ -39,6 +42,12 @@ def typed(form: MultiDict[str, str]) -> Typed:
     found.update({name: "\n".join(lines(form.get(name, ""))) for name in LINES})
     found.update({name: form.getlist(name) for name in CHOICES})
     return found
+
+
+def revision() -> int:
+    """The draft that the form was made of; -1, which there never was, for what is no number."""
+    found = number(request.form.get("revision", ""))
+    return -1 if found is None else found
 
 
 def lines(text: str) -> list[str]:

@@ -10,9 +10,10 @@ from flask_babel import gettext
 from consent import audit, leaks, sites, versions
 from consent.catalogue import CATALOGUE
 from consent.db import db, writing
-from consent.reports import mark
+from consent.marks import mark
+from consent.numbers import number
 from consent.versions import Published
-from consent.views.console import members_only
+from consent.views.console import fields, members_only
 from consent.views.console.doors import by_user, member_of, owner_of
 
 views = Blueprint("leaks", __name__, url_prefix="/console/sites/<key>/leaks")
@@ -54,7 +55,7 @@ def change(key: str) -> ResponseReturnValue:
     try:
         with writing():
             site = owner_of(key)
-            sites.change(site, _changed(site, typed), _revision(), by_user())
+            sites.change(site, _changed(site, typed), fields.revision(), by_user())
     except sites.Stale:
         flash(gettext(STALE), "warn")
         return _page(owner_of(key), "owner", _form(site)), 409
@@ -63,13 +64,7 @@ def change(key: str) -> ResponseReturnValue:
 
 
 def _is_share(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= 100
-
-
-def _revision() -> int:
-    """The draft that the form was made of; one that there never was for what is no number."""
-    text = request.form.get("revision", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+    return 1 <= (number(text) or 0) <= 100
 
 
 def _changed(site: sites.Site, typed: Form) -> dict[str, Any]:

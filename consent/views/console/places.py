@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from flask import current_app
 
-from consent.reports import mark
+from consent.marks import mark
 
 
 class Place(NamedTuple):

@@ -17,7 +17,7 @@ from consent.changes import Change
 from consent.db import writing
 from consent.sign_in import present
 from consent.sites import Site
-from consent.views.console import faults, members_only, words
+from consent.views.console import faults, fields, members_only, words
 from consent.views.console.doors import by_user, fresh, member_of, owner_of
 
 views = Blueprint("publishing", __name__, url_prefix="/console/sites/<key>")
@@ -71,8 +71,8 @@ def discard(key: str) -> ResponseReturnValue:
     try:
         with writing():
             site = owner_of(key)
-            history.discard(site, int(request.form.get("revision", "0")[:9], 10), by_user())
-    except (sites.Stale, ValueError):
+            history.discard(site, fields.revision(), by_user())
+    except sites.Stale:
         return _page(*member_of(key), Told(stale=True)), 409
     except sites.DefinitionError as error:
         return _page(*member_of(key), Told(faults=faults.in_words(error.faults))), 422

@@ -11,6 +11,7 @@ from consent import browsers, scan_report, scan_words, scans, sites
 from consent.answers import dumps
 from consent.browsers import NoBrowser
 from consent.db import writing
+from consent.numbers import number
 from consent.scanner import BadTarget
 from consent.views import headers, language
 from consent.views.console import members_only
@@ -50,15 +51,15 @@ def _there_is_a_browser() -> bool:
 def begin(key: str) -> ResponseReturnValue:
     """Have a page of the site looked at."""
     site = owner_of(key)
-    kind, pages = request.form.get("kind", scans.LOOK), request.form.get("pages", str(MANY))
+    kind, pages = request.form.get("kind", scans.LOOK), number(request.form.get("pages", str(MANY)))
     if kind not in scans.KINDS:
         abort(400)
-    if not (pages.isdecimal() and len(pages) <= 3 and 1 <= int(pages) <= scans.MOST_PAGES):
+    if pages is None or not 1 <= pages <= scans.MOST_PAGES:
         return _page(site, "owner", {"pages": gettext("Give a number from 1 to %(most)s.", most=scans.MOST_PAGES)}), 400
     try:
         with writing():
             site = owner_of(key)
-            scan = scans.begin(site, kind, request.form.get("url", ""), int(pages), by_user(), datetime.now(UTC))
+            scan = scans.begin(site, kind, request.form.get("url", ""), pages, by_user(), datetime.now(UTC))
             id = scan.id
     except (BadTarget, scans.Busy) as fault:
         status = 400 if isinstance(fault, BadTarget) else 409

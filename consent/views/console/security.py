@@ -12,6 +12,7 @@ from consent import accounts, factors, invitations, letters, passkeys, sessions,
 from consent.accounts import AccountError, has_password
 from consent.attempts import attempts
 from consent.db import writing
+from consent.numbers import number
 from consent.views import language
 from consent.views.console.accounts import views
 from consent.views.console.doors import by_user, fresh
@@ -167,9 +168,9 @@ def add_passkey() -> ResponseReturnValue:
 @fresh
 def remove_passkey() -> ResponseReturnValue:
     """Take one away."""
-    user, number = current_user._get_current_object(), request.form.get("passkey", "")
+    user, asked = current_user._get_current_object(), number(request.form.get("passkey", ""))
     with writing():
-        if number.isdecimal() and len(number) < 10 and passkeys.remove(user, int(number)):
+        if asked and passkeys.remove(user, asked):
             _end_the_others("passkey.remove")
     return _done()
 
@@ -180,10 +181,10 @@ def remove_passkey() -> ResponseReturnValue:
 def end_session() -> ResponseReturnValue:
     """End one session, or all but this one. Asks for no proof: whoever sees a stranger there should not have to wait.
     """
-    user, number, this = current_user.id, request.form.get("session", ""), sign_in.present().session.id
+    user, asked, this = current_user.id, request.form.get("session", ""), sign_in.present().session.id
     with writing():
-        if number == "others":
+        if asked == "others":
             sessions.end_all(user, but=this)
-        elif number.isdecimal() and len(number) < 10:
-            sessions.end(user, int(number))
+        else:
+            sessions.end(user, number(asked) or 0)
     return _done()

@@ -9,7 +9,7 @@ from flask_babel import gettext
 
 from consent import differences, history, records, sites
 from consent.db import writing
-from consent.reports import mark
+from consent.marks import mark
 from consent.sites import Site
 from consent.views.console import faults, fields, members_only, words
 from consent.views.console.doors import by_user, member_of, owner_of
@@ -44,7 +44,7 @@ def save(key: str) -> ResponseReturnValue:
             site = owner_of(key)
             _be_confirmed(site)
             current = fields.shown(site.draft)
-            if _revision() != site.revision and base != current:
+            if fields.revision() != site.revision and base != current:
                 raise sites.Stale
             definition = sites.parse_definition(fields.put(site.draft, typed))
             changed = definition != site.draft
@@ -62,11 +62,6 @@ def save(key: str) -> ResponseReturnValue:
     flash(gettext("The draft is changed. Visitors see it once it is published.") if changed else
           gettext("Nothing was changed."))
     return redirect(url_for("settings.page", key=key), 303)
-
-
-def _revision() -> int:
-    text = request.form.get("revision", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def _be_confirmed(site: Site) -> None:
@@ -116,7 +111,7 @@ def save_json(key: str) -> ResponseReturnValue:
             definition = _parsed(site, raw)
             changed = definition != site.draft
             if changed:
-                sites.change(site, definition, _revision(), by_user())
+                sites.change(site, definition, fields.revision(), by_user())
     except sites.DefinitionError as error:
         return _text(owner_of(key), "owner", text, faults.in_words(error.faults)), 422
     except _Refused as refused:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent import accounts, beginnings, sites
 from consent.db import writing
-from consent.reports import mark
+from consent.marks import mark
 from consent.views.console import faults, members_only, words
 from consent.views.console.doors import by_user
 from consent.views.console.fields import lines

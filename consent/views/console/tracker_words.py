@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from consent.reports import mark
+from consent.marks import mark
 
 CATEGORY_NAMES: Final = {
     "necessary": mark("Necessary"), "functional": mark("Functional"), "analytics": mark("Analytics"),

@@ -20,7 +20,7 @@ from consent.catalogue_search import find
 from consent.db import db, writing
 from consent.lifetimes import in_words
 from consent.views import language
-from consent.views.console import members_only
+from consent.views.console import fields, members_only
 from consent.views.console import words as named
 from consent.views.console.doors import by_user, member_of, owner_of
 from consent.views.console.faults import said
@@ -121,7 +121,7 @@ def remove(key: str) -> ResponseReturnValue:
         definition["trackers"] = [entry for entry in definition["trackers"] if entry["id"] != id]
 
     try:
-        _change(key, without, _revision())
+        _change(key, without, fields.revision())
     except _Unconfirmed:
         return _confirm(key)
     except sites.Stale:
@@ -154,11 +154,6 @@ def _change(key: str, make: Callable[[dict[str, Any]], None], revision: int | No
             raise _Unconfirmed
         if parsed != site.draft or revision not in (None, site.revision):
             sites.change(site, parsed, site.revision if revision is None else revision, by_user())
-
-
-def _revision() -> int:
-    given = request.form.get("revision", "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
 
 
 # One tracker --------------------------------------------------------------------------------------------------------
@@ -216,7 +211,7 @@ def _save(key: str, tracker: str | None) -> ResponseReturnValue:
         return _form(site, "owner", before, values, faults), 422
     given = tracker_forms.entry(id, values, before or {}, spoken)
     try:
-        _change(key, lambda definition: _put(definition, tracker, given), _revision())
+        _change(key, lambda definition: _put(definition, tracker, given), fields.revision())
     except _Unconfirmed:
         return _form(owner_of(key), "owner", before, values, {"confirmed": gettext(UNCONFIRMED)}), 422
     except sites.Stale:
@@ -298,7 +293,7 @@ _NO_COUNTRIES: Final = frozenset({
 
 def _changed(site: sites.Site, entry: Mapping[str, Any] | None, values: Mapping[str, str]) -> dict[str, Any]:
     """What somebody else did meanwhile: who and when, the parts of the draft, and the fields of this tracker."""
-    since = max(0, site.revision - _revision())
+    since = max(0, site.revision - max(0, fields.revision()))
     done = select(Audit.details, User.email).outerjoin(User, User.id == Audit.user_id).where(
         Audit.organisation_id == site.organisation_id, Audit.subject == site.key, Audit.what == "draft.change",
     ).order_by(Audit.at.desc(), Audit.id.desc()).limit(min(since, 20))

@@ -13,11 +13,11 @@ from flask_babel import gettext
 from consent import audit, erasure, records, rights, sites, visitors
 from consent.answers import dumps
 from consent.db import db, leave_no_trace, writing
-from consent.reports import mark
+from consent.marks import mark
 from consent.versions import Published, settled
 from consent.views.console import members_only
 from consent.views.console.doors import by_user, owner_of
-from consent.views.current import hot
+from consent.views.current import hot, numbered
 from consent.visitors import Found, History, NotKnown
 
 views = Blueprint("visitors", __name__, url_prefix="/console/sites/<key>/visitors")
@@ -66,14 +66,10 @@ def _shown(site: sites.Site, history: History, fault: str = "") -> str:
 def _history(site: sites.Site, found: Found, what: str = "visitor.read") -> History:
     """All that is kept of who was found, noted here so that nobody reads it unseen; raises NotKnown."""
     current = _current(site, found)
-    read = visitors.history(site.key, found, lambda number: _numbered(site.key, number), current, datetime.now(UTC))
+    read = visitors.history(site.key, found, lambda number: numbered(site.key, number), current, datetime.now(UTC))
     with writing():  # who looked, and never at whom
         audit.note(site.organisation_id, what, by_user(), site.key, records=len(read.steps))
     return read
-
-
-def _numbered(key: str, number: int) -> Published | None:
-    return settled(lambda: hot().publications.get(key, number))
 
 
 def _current(site: sites.Site, found: Found) -> Published:
@@ -81,7 +77,7 @@ def _current(site: sites.Site, found: Found) -> Published:
     version = settled(lambda: hot().publications.current(site.key))
     if version is None:
         rows = records.history(site.key, found.visitor)
-        version = _numbered(site.key, max(row["version"] for row in rows)) if rows else None
+        version = numbered(site.key, max(row["version"] for row in rows)) if rows else None
     if version is None:
         raise NotKnown(NOT_PUBLISHED)
     return version

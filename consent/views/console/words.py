@@ -6,7 +6,7 @@ from typing import Any, Final
 from flask import g
 from flask_babel import gettext
 
-from consent.reports import mark
+from consent.marks import mark
 
 FIELDS: Final = {
     "name": mark("Name"), "organisation": mark("Organisation"), "key": mark("Key"),
