@@ -218,7 +218,7 @@ def test_what_went_before_the_upgrade_keeps_counting(app: Flask, shop: Any) -> N
     before = live()
     totals, slices = (set(db.session.execute(select(table)).all()) for table in (gone.GONE_COUNT, gone.GONE_SLICE))
     db.session.remove()
-    flask_migrate.downgrade(revision="0014")
+    flask_migrate.downgrade(revision="0015")
     flask_migrate.upgrade()
     assert set(db.session.execute(select(gone.GONE_COUNT)).all()) == totals
     with writing_on(db.engine) as connection:  # of parts of the traffic nothing was counted then

@@ -7,8 +7,8 @@ for theirs. A migration that has landed is never edited: so nothing here is impo
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 COUNTERS = ("shown", "accept_all", "necessary_only", "custom", "functional", "analytics", "marketing")
 CATEGORIES = COUNTERS[4:]
