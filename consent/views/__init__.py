@@ -26,6 +26,7 @@ from consent.views.console import (
     archive,
     audit,
     editor,
+    experiment,
     leaks,
     publishing,
     scans,
@@ -50,8 +51,8 @@ def register(app: Flask, settings: Settings) -> None:
     own = (
         console.views, start.views, settings_page.views, publishing.views, archive.views, tag.views, accounts.views,
         audit.views, sign_in.views, reports.views, visitor.views, recovery.views, leak_reports.views, backends.views,
-        ops.views, docs.views, demo.home, scans.views, trackers.views, editor.views, leaks.views, visitors.views,
-        leave.views,
+        ops.views, docs.views, demo.home, scans.views, trackers.views, editor.views, experiment.views, leaks.views,
+        visitors.views, leave.views,
     )
     for blueprint in own:
         app.register_blueprint(blueprint)

@@ -33,6 +33,7 @@ SCREENS = (
     "/console/sites/{site}/settings",
     "/console/sites/{site}/settings/json",
     "/console/sites/{site}/banner",
+    "/console/sites/{site}/experiment",
     "/console/sites/{site}/publish",
     "/console/sites/{site}/versions",
     "/console/sites/{site}/versions/compare",

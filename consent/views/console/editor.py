@@ -112,7 +112,7 @@ def _page(
     site: sites.Site, role: str, fields: Mapping[str, str], faults: Mapping[str, str] | None = None,
     clashes: list[edits.Clash] | None = None, base: str | None = None,
 ) -> str:
-    found = {path: _in_words(path, fault, fields) for path, fault in (faults or {}).items()}
+    found = {path: in_words(path, fault, fields) for path, fault in (faults or {}).items()}
     return render_template(
         "console/editor.html", site=site, role=role, fields=fields, faults=found, clashes=clashes or [],
         other_faults={path: fault for path, fault in found.items() if path not in fields},
@@ -144,7 +144,7 @@ def _figures(fields: Mapping[str, str]) -> list[look.Figure]:
     return look.figures(_colours(fields))
 
 
-def _in_words(path: str, fault: str, fields: Mapping[str, str]) -> str:
+def in_words(path: str, fault: str, fields: Mapping[str, str]) -> str:
     """What is wrong with a field, in the reader's language."""
     if not path.startswith("look.colours."):
         return str(gettext(fault))

@@ -33,6 +33,7 @@ OF_A_SITE = (
     Place("tag.page", mark("Tag")),
     Place("scans.page", mark("Look at the site")),
     Place("reports.page", mark("Report")),
+    Place("experiment.page", mark("Experiment")),
     Place("leaks.page", mark("Leaks")),
     Place("visitors.page", mark("Visitors"), owners=True),
 )
