@@ -8,7 +8,7 @@ least as often as it was answered, shown is always answered and ignored together
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -106,8 +106,14 @@ class Figures:
         return suppression.table(groups, suppression.ANSWERS if dimension in _UNSHOWN else suppression.OUTCOMES)
 
     def share(self, name: str) -> Share:
-        """The share of the showings: `answered`, `ignored`, an action of ANSWERS, or a category that was granted."""
+        """The share of the showings: `answered`, `ignored`, an action of ANSWERS, or a category that was granted.
+
+        `suspect`: of all showings but the bots', those in doubt. They are in none of the others.
+        """
         total = self.total
+        if name == "suspect":
+            doubtful = max(total.suspect_shown, total.suspect_answered)
+            return Share(doubtful, total.shown + doubtful, self.spread)
         return Share(total.granted(name) if name in OPTIONAL else getattr(total, name), total.shown, self.spread)
 
 
@@ -122,6 +128,12 @@ def figures(sites: Iterable[str], first: date, last: date) -> Figures:
     cells = _cells(keys, first, last)
     spread = sum(n * int(weight) * (int(weight) - 1) for line in days for weight, n in line.sampled.items())
     return Figures(keys, tuple(days), _parts(cells), _trackers(cells, spread), spread)
+
+
+def before(found: Figures) -> Figures:
+    """The figures of as many days as these are, right before them."""
+    days = timedelta(days=len(found.days))
+    return figures(found.sites, found.first - days, found.last - days)
 
 
 Cells = Mapping[str, Mapping[tuple[str, str], Counter[str]]]  # dimension, site and bucket, counters

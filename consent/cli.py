@@ -29,7 +29,6 @@ from consent import (
     keys,
     linter,
     records,
-    reports,
     rights,
     sessions,
     sites,
@@ -45,6 +44,7 @@ from consent.db import db, writing
 from consent.endpoints import BadAddress
 from consent.job_commands import jobs_group
 from consent.organisation_commands import organisation_group
+from consent.report_commands import report_command
 from consent.scan_commands import scan_command
 
 site_group = AppGroup("site", help="Define, publish and list sites.")
@@ -423,32 +423,6 @@ def demo_load_command(login: Path) -> None:
     with _writing():
         owner = demo.load(settings.public_url, datetime.now(UTC), login)
     click.echo(demo.welcome(settings.public_url, owner))
-
-
-@click.command("report")
-@click.argument("key")
-@click.option("--from", "first", default="", help="The first day, such as 2026-11-01. Default: 30 days up to the last.")
-@click.option("--to", "last", default="", help="The last day. Default: today. Days are UTC days.")
-@click.option(
-    "--by",
-    type=click.Choice(["day", "total"]),
-    default="day",
-    show_default=True,
-    help="A line for every day, or one for all.",
-)
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
-def report_command(key: str, first: str, last: str, by: str, form: str) -> None:
-    """Print the report of the site KEY: how often the banner was shown, and what was answered."""
-    site = _site(key)
-    try:
-        found = reports.report(site.key, *reports.parse_range(first, last, reports.today()))
-    except reports.BadRange as fault:
-        raise click.ClickException(f"--{fault.field}: {fault.sentence}") from fault
-    if form == "json":
-        click.echo(json.dumps(reports.as_json(found, by), indent=2))
-        return
-    lines = list(found.days) if by == "day" else [found.total]
-    click.echo(reports.as_csv(lines) if form == "csv" else reports.as_table(lines), nl=form != "csv")
 
 
 def register(app: Flask) -> None:

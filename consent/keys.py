@@ -7,7 +7,7 @@ those are for passwords, which people choose. Kept are the hash, and the day on 
 import hashlib
 import logging
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 
 from sqlalchemy import JSON, ForeignKey, String, or_, select, update
@@ -142,6 +142,16 @@ def sites_of(key: ApiKey, after: str, limit: int) -> list[Site]:
     if key.site is not None:
         query = query.where(Site.key == key.site)
     return list(db.session.scalars(query.order_by(Site.key).limit(limit)))
+
+
+def open_sites(key: ApiKey, names: Iterable[str]) -> list[str]:
+    """These sites, each once, or all that the key opens when there are none; raises NotFound."""
+    query = select(Site.key).where(Site.organisation_id == key.organisation_id).order_by(Site.key)
+    mine = list(db.session.scalars(query if key.site is None else query.where(Site.key == key.site)))
+    asked = list(dict.fromkeys(names)) or mine
+    if not set(asked) <= set(mine):
+        raise NotFound("There is no such site.")
+    return asked
 
 
 def used(key: ApiKey, today: date) -> None:

@@ -137,6 +137,11 @@ class Line:
         """How many showings were counted for so many others: the weight, and the number."""
         return {value: n for (_, metric, value), n in self.n.items() if metric == "sampled"}
 
+    @property
+    def scaled(self) -> int:
+        """Showings of `shown` that were not counted one by one: those that were stand for so many."""
+        return sum(int(weight) * n for weight, n in self.sampled.items())
+
     @staticmethod
     def together(lines: "Sequence[Line]") -> "Line":
         """One line of all, from the first one's first day to the last one's last."""
@@ -184,11 +189,16 @@ class Report:
         return Line.together(self.days)
 
     def weeks(self) -> list[Line]:
-        """The same by week, from Monday; the first and the last can have fewer days."""
-        mondays: dict[date, list[Line]] = {}
-        for line in self.days:
-            mondays.setdefault(line.first - line.first.weekday() * ONE_DAY, []).append(line)
-        return [Line.together(lines) for lines in mondays.values()]
+        """The same by week."""
+        return weeks(self.days)
+
+
+def weeks(days: Iterable[Line]) -> list[Line]:
+    """Lines of days by week, from Monday; the first and the last can have fewer days."""
+    mondays: dict[date, list[Line]] = {}
+    for line in days:
+        mondays.setdefault(line.first - line.first.weekday() * ONE_DAY, []).append(line)
+    return [Line.together(lines) for lines in mondays.values()]
 
 
 # Which days -----------------------------------------------------------------------------------------------------------
@@ -280,6 +290,7 @@ def _counted(
 COLUMNS = (
     "from", "to", "shown", "answered", "ignored", "accept_all", "necessary_only", "custom", "withdrawn", "changed",
     "expired", *(f"granted_{category}" for category in OPTIONAL), "bots_shown", "bots_answered",
+    "suspect_shown", "suspect_answered", "again", "visits", "imported", "recovered", "failed", "scaled",
 )
 
 
@@ -303,22 +314,10 @@ def to_csv(rows: Iterable[Iterable[Any]]) -> str:
     return out.getvalue()
 
 
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would run it."""
+    return text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "|", "%"))
+
+
 def _harmless(cell: Any) -> Any:
-    # A spreadsheet runs a text that starts like this; a quote in front makes it a text.
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")):
-        return f"'{cell}"
-    return cell
-
-
-def as_json(found: Report, by: str) -> dict[str, Any]:
-    """The report as plain JSON: the lines by day, or the total alone."""
-    lines = {"days": [as_row(line) for line in found.days]} if by == "day" else {}
-    ends = {"from": found.first.isoformat(), "to": found.last.isoformat()}
-    return {"site": found.site, **ends, **lines, "total": as_row(found.total)}
-
-
-def as_table(lines: Iterable[Line]) -> str:
-    """Columns of text for a terminal."""
-    rows = [[name.replace("_", " ") for name in COLUMNS], *([str(v) for v in as_row(line).values()] for line in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return f"'{cell}" if isinstance(cell, str) and is_formula(cell) else cell  # a quote in front makes it a text

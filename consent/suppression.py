@@ -29,6 +29,10 @@ ANSWERS: Final = ("accept_all", "necessary_only", "custom")
 OUTCOMES: Final = (*ANSWERS, "ignored")
 NAMES: Final = ("answered", "ignored", *ANSWERS, *OPTIONAL)
 
+# How much is hidden with an outcome: without accept_all or custom no category is told, without ignored not what was
+# answered.
+WORTH: Final = {"accept_all": 5, "necessary_only": 1, "custom": 4, "ignored": 2}
+
 Cell = tuple[int, int]  # row and column
 Grid = Sequence[Sequence[int]]
 
@@ -77,9 +81,9 @@ def table(groups: Mapping[str, Mapping[str, int]], outcomes: Sequence[str] = OUT
     rows = [Counter(counts) for counts in found.values()]
     for counts in rows:
         counts["ignored"] = counts["shown"] - sum(counts[name] for name in ANSWERS)
-    if len(rows) == 1 and any(0 < count < LEAST for count in rows[0].values()):
+    hidden = _hidden(rows, outcomes) if rows else []
+    if len(rows) == 1 and any(hidden):  # its cells are the totals
         return Table(())
-    hidden = _hidden(rows, outcomes) if len(rows) > 1 else [set[str]() for _ in rows]
     return Table(tuple(
         Row(bucket, counts["shown"], {name: None if name in out else _count(counts, name) for name in NAMES},
             joined if bucket == OTHER and joined else 1)
@@ -117,13 +121,14 @@ def _hidden(rows: Sequence[Mapping[str, int]], outcomes: Sequence[str]) -> list[
     own = {name: [[counts[name] - counts["accept_all"], counts["custom"] + counts["accept_all"] - counts[name]]
                   for counts in rows] for name in OPTIONAL}
     custom = outcomes.index("custom")
-    main = hide(grid)
+    worth = [WORTH[name] for name in outcomes]
+    main = hide(grid, worth)
     while stuck := list(_stuck(own.values(), {row for row, at in main if at == custom})):
-        main = hide(grid, {*main, *((row, custom) for row in stuck)})
+        main = hide(grid, worth, {*main, *((row, custom) for row in stuck)})
     found = [{outcomes[at] for row, at in main if row == number} for number in range(len(rows))]
     chosen = {row for row, at in main if at == custom}
     for name, halves in own.items():
-        for row, _ in hide(halves, {(row, at) for row in chosen for at in (0, 1)}):
+        for row, _ in hide(halves, (1, 1), {(row, at) for row in chosen for at in (0, 1)}):
             found[row].add(name)
     return [_with_sums(names) for names in found]
 
@@ -140,14 +145,14 @@ def _stuck(tables: Iterable[Grid], free: set[int]) -> Iterator[int]:
     `free`: the rows of which they are. There any visit can be another one.
     """
     for halves in tables:
-        hidden = hide(halves, {(row, at) for row in free for at in (0, 1)})
-        for row, at in hidden:
-            if row not in free and 0 < halves[row][at] < LEAST and _rectangle(halves, (row, at), hidden) is None:
-                yield row
+        hidden = hide(halves, (1, 1), {(row, at) for row in free for at in (0, 1)})
+        for cell in hidden:
+            if cell[0] not in free and 0 < _at(halves, cell) < LEAST and not _rectangle(halves, (1, 1), cell, hidden):
+                yield cell[0]
 
 
-def hide(grid: Grid, start: Iterable[Cell] = ()) -> set[Cell]:
-    """The cells of a table of counts that are hidden, those of `start` among them.
+def hide(grid: Grid, worth: Sequence[int], start: Iterable[Cell] = ()) -> set[Cell]:
+    """The cells of a table of counts that are hidden, those of `start` among them. `worth`: of a cell in each column.
 
     A cell that nothing can protect, because all that is not zero is in its row or in its column, is hidden alone.
     """
@@ -156,11 +161,11 @@ def hide(grid: Grid, start: Iterable[Cell] = ()) -> set[Cell]:
     safe: set[Cell] = set()
     while True:
         for line in _lines(grid):
-            _fill(grid, line, hidden)
+            _fill(grid, worth, line, hidden)
         if hidden == safe:
             return hidden
         for cell in sorted(hidden - safe):
-            hidden.update(_rectangle(grid, cell, hidden) or ())
+            hidden.update(_rectangle(grid, worth, cell, hidden) or ())
             safe.add(cell)
 
 
@@ -171,20 +176,20 @@ def _lines(grid: Grid) -> Iterator[list[Cell]]:
     yield from ([(row, at) for row in range(height)] for at in range(width))
 
 
-def _fill(grid: Grid, line: Sequence[Cell], hidden: set[Cell]) -> None:
-    """Hide the smallest further cells until what is hidden of the line counts LEAST."""
+def _fill(grid: Grid, worth: Sequence[int], line: Sequence[Cell], hidden: set[Cell]) -> None:
+    """Hide further cells, those worth least first, until what is hidden of the line counts LEAST."""
     if hidden.isdisjoint(line):
         return
-    rest = sorted((cell for cell in line if cell not in hidden and _at(grid, cell)), key=lambda cell: _at(grid, cell))
+    rest = sorted((worth[cell[1]], _at(grid, cell), cell) for cell in line if cell not in hidden and _at(grid, cell))
     total = sum(_at(grid, cell) for cell in line if cell in hidden)
-    for cell in rest:
+    for _, count, cell in rest:
         if total >= LEAST:
             return
         hidden.add(cell)
-        total += _at(grid, cell)
+        total += count
 
 
-def _rectangle(grid: Grid, cell: Cell, hidden: set[Cell]) -> tuple[Cell, ...] | None:
+def _rectangle(grid: Grid, worth: Sequence[int], cell: Cell, hidden: set[Cell]) -> tuple[Cell, ...] | None:
     """The three corners to hide so that this one's count could be another; the cheapest, None when there are none.
 
     Visits move around it in turn, one less and one more. Best is one around which as many could move as it counts.
@@ -200,8 +205,8 @@ def _rectangle(grid: Grid, cell: Cell, hidden: set[Cell]) -> tuple[Cell, ...] | 
             if across == at or not room:
                 continue
             corners = ((row, across), (other, across), (other, at))
-            new = [_at(grid, corner) for corner in corners if corner not in hidden]
-            cost = (room < wanted, len(new), sum(new))
+            new = [corner for corner in corners if corner not in hidden]
+            cost = (room < wanted, sum(worth[column] for _, column in new), sum(_at(grid, corner) for corner in new))
             if best is None or cost < best[0]:
                 best = cost, corners
                 if cost == (False, 0, 0):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]  # it has none
 
 from consent.gate import OPTIONAL
-from consent.suppression import ANSWERS, LEAST, NAMES, OTHER, OUTCOMES, Table, table
+from consent.suppression import ANSWERS, LEAST, OTHER, OUTCOMES, Row, Table, table
 
 Groups = Mapping[str, Counter[str]]
 COUNTS = st.one_of(st.just(0), st.integers(0, 12), st.integers(0, 12), st.integers(0, 400))
@@ -67,10 +67,10 @@ class Reader:
         names = ANSWERS if name == "answered" else ("accept_all", name) if name in OPTIONAL else (name,)
         return {(number, one): 1 for one in names}
 
-    def range(self, wanted: Mapping[tuple[int, str], int]) -> tuple[int, int]:
-        """Between which counts it must be."""
-        ends = [self._solve(sign * self._line(wanted)) * sign for sign in (1, -1)]
-        return round(ends[0]), round(ends[1])
+    def knows(self, wanted: Mapping[tuple[int, str], int], truth: int) -> bool:
+        """Whether it can be nothing but what it is."""
+        ends = (round(self._solve(sign * self._line(wanted)) * sign) for sign in (1, -1))
+        return all(end == truth for end in ends)
 
     def _solve(self, aim: "np.ndarray[Any, Any]") -> float:
         lines, low, high = zip(*self.facts, strict=True)
@@ -92,30 +92,34 @@ class Reader:
 def read(of: Groups, outcomes: tuple[str, ...] = OUTCOMES) -> None:
     """The table of these groups keeps what it hides from a reader, and hides what is small."""
     told = table(of, outcomes)
-    sums: Counter[str] = Counter()
-    for counts in of.values():
-        sums.update(counts)
-    totals = {**sums, "ignored": sums["shown"] - sum(sums[name] for name in ANSWERS)}
-    totals |= {name: sums[name] for name in OPTIONAL}
     if not told.rows:
         return
-    assert sum(row.shown for row in told.rows) == sums["shown"]
-    reader = Reader(told, totals, outcomes)
-    for number, row in enumerate(told.rows):
-        assert row.shown >= LEAST
-        for name in NAMES:
-            n = row.cells[name]
-            assert n is None or n == 0 or n >= LEAST, (row, name)
-            assert n is None or row.shown - n == 0 or row.shown - n >= LEAST, (row, name)
-            assert (row.share(name) is None) == (n is None)
-            if n is None and name in (*outcomes, "answered"):
-                low, high = reader.range(reader.parts(number, name))
-                assert low < high, (told, number, name)
-        for name in OPTIONAL:
+    alone = [row.bucket for row in told.rows if row.groups == 1]
+    rest = [counts for name, counts in of.items() if name not in alone]
+    truths = [of[row.bucket] if row.bucket in alone else sum(rest, Counter()) for row in told.rows]
+    truths = [one + Counter(ignored=one["shown"] - sum(one[name] for name in ANSWERS)) for one in truths]
+    reader = Reader(told, sum(truths, Counter()), outcomes)
+    for number, (row, truth) in enumerate(zip(told.rows, truths, strict=True)):
+        assert row.shown == truth["shown"] >= LEAST
+        _is_large(row)
+        for name in ("answered", *outcomes, *OPTIONAL):
             if row.cells[name] is None:
-                for wanted in ({(number, name): 1}, {(number, "custom"): 1, (number, name): -1}):
-                    low, high = reader.range(wanted)
-                    assert low < high or low == 0 or low >= LEAST, (told, number, name)
+                parts = reader.parts(number, name)
+                truth["answered"] = truth["shown"] - truth["ignored"]
+                assert name in OPTIONAL or not reader.knows(parts, truth[name]), (told, number, name)
+        for name in OPTIONAL:
+            own = truth[name] - truth["accept_all"]
+            for parts, n in (({(number, name): 1}, own), ({(number, "custom"): 1, (number, name): -1},
+                                                          truth["custom"] - own)):
+                assert not 0 < n < LEAST or not reader.knows(parts, n), (told, number, name)
+
+
+def _is_large(row: Row) -> None:
+    for name, n in row.cells.items():
+        assert (row.share(name) is None) == (n is None)
+        if n is not None:
+            assert n == 0 or n >= LEAST, (row, name)
+            assert row.shown - n == 0 or row.shown - n >= LEAST, (row, name)
 
 
 @settings(max_examples=150, deadline=None)

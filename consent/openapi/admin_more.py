@@ -4,12 +4,17 @@ from consent.openapi import admin_shapes as shapes
 from consent.openapi.admin import IF_MATCH, LIMIT, SENT, STALE, asked, ok
 from consent.openapi.says import Call, Says, refused
 from consent.openapi.shapes import DoneSchema, RequestsSchema
+from consent.report_forms import BY
 from consent.views.admin.figures import ScanSchema
 from consent.views.admin.organisation import InvitationSchema, RoleSchema
 from consent.views.admin.publishing import PublishSchema
 from consent.views.admin.trackers import SnippetSchema
 from consent.views.admin.visitors import AskedSchema, KnownSchema
 
+REPORT = {
+    "from": "The first day: 2026-11-01.", "to": "The last day, in the organisation's time zone.",
+    "by": f"{', '.join(f'`{by}`' for by in BY)}; `day` when left out.",
+}
 LAST_OWNER = {409: refused("It is the last owner: make somebody else owner first.")}
 
 ACCESS: dict[str, Call] = {
@@ -30,8 +35,9 @@ ACCESS: dict[str, Call] = {
         "what": "What was done: version.publish.", "from": "Since this day: 2026-11-22.", "to": "Up to this day."}),
 }
 SEEN: dict[str, Call] = {
-    "GET /v1/admin/sites/{site}/report": asked({200: ok("The report.", shapes.ReportSchema)}, query={
-        "from": "The first day: 2026-11-01.", "to": "The last day.", "by": "`day`, or `total` for that alone."}),
+    "GET /v1/admin/sites/{site}/report": asked({200: ok("The report.", shapes.ReportSchema)}, query=REPORT),
+    "GET /v1/admin/report": asked({200: ok("The report.", shapes.ReportSchema)}, query={
+        "site": "A site; again for another. All that the key opens when left out.", **REPORT}),
     "GET /v1/admin/metrics": asked({200: Says("The counters, in Prometheus' text format.", {"text/plain": None})}),
     "GET /v1/admin/sites/{site}/leaks": asked(
         {200: ok("The counts.", shapes.LeakCountsSchema)}, query={"days": "How many days back; 30 when left out."}),

@@ -192,14 +192,84 @@ class AuditEntriesSchema(Schema):
     next = fields.Integer(required=True, allow_none=True)
 
 
-class ReportSchema(Schema):
-    """The counts, by day and in total."""
+class ShareSchema(Schema):
+    """A part of a whole, and between which shares the true one is with 95% certainty. `suppressed`: fewer than ten, or
+    what would give such away.
+    """
 
-    site = fields.String(required=True)
+    part = fields.Integer(required=True, allow_none=True)
+    whole = fields.Integer(required=True)
+    share = fields.Float(required=True, allow_none=True)
+    low = fields.Float(required=True, allow_none=True)
+    high = fields.Float(required=True, allow_none=True)
+    suppressed = fields.Boolean()
+
+
+class GapSchema(Schema):
+    """How far a share is above that of the period before, from -1 to 1; `p`: how often chance alone does that."""
+
+    before = fields.Nested(ShareSchema, required=True)
+    value = fields.Float(required=True)
+    low = fields.Float(required=True)
+    high = fields.Float(required=True)
+    p = fields.Float(required=True)
+
+
+class ComparedSchema(ShareSchema):
+    """A share, and its difference from the period before; null where one of the two is not known."""
+
+    difference = fields.Nested(GapSchema, required=True, allow_none=True)
+
+
+class TrackerShareSchema(Schema):
+    """What a tracker may see. `factor`: what its figures are multiplied by to stand for all visits. `asked`: of visits
+    in which the banner appeared; `returning`: of those of people who had chosen before (`count_visits`); `seen`: both.
+    """
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    category = fields.String(required=True)
+    seen = fields.Nested(ComparedSchema, required=True)
+    factor = fields.Float(required=True, allow_none=True)
+    asked = fields.Nested(ShareSchema, required=True)
+    returning = fields.Nested(ShareSchema, required=True)
+
+
+class TrafficPartSchema(Schema):
+    """A part of the traffic. `groups`: how many were joined in it, each with fewer than ten visits."""
+
+    bucket = fields.String(required=True)
+    groups = fields.Integer(required=True)
+    shown = fields.Integer(required=True)
+    shares = fields.Dict(fields.String(), fields.Nested(ComparedSchema), required=True)
+
+
+class PeriodSchema(Schema):
+    """The period before, as long."""
+
     from_ = fields.Date(required=True, data_key="from")
     to = fields.Date(required=True)
-    days = fields.List(fields.Dict(), metadata={"description": "Not there with `by=total`."})
     total = fields.Dict(required=True)
+
+
+class ReportSchema(Schema):
+    """The counts in total, their shares, the period before, and what was asked for with `by`."""
+
+    site = fields.String(metadata={"description": "Where it is of one."})
+    sites = fields.List(fields.String(), required=True)
+    time_zone = fields.String(required=True, metadata={"description": "Whose days these are."})
+    from_ = fields.Date(required=True, data_key="from")
+    to = fields.Date(required=True)
+    days = fields.List(fields.Dict())
+    weeks = fields.List(fields.Dict())
+    trackers = fields.List(fields.Nested(TrackerShareSchema))
+    by = fields.String()
+    parts = fields.List(fields.Nested(TrafficPartSchema))
+    total = fields.Dict(required=True)
+    shares = fields.Dict(fields.String(), fields.Nested(ComparedSchema), required=True)
+    before = fields.Nested(PeriodSchema, required=True)
+    shown_error = fields.Integer(required=True, metadata={
+        "description": "By how much `shown` can be off, because showings were sampled; with 95% certainty."})
 
 
 class LeakCountsSchema(Schema):

@@ -5,7 +5,7 @@ instead of its name. What is another organisation's looks like what is not there
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final
@@ -134,10 +134,10 @@ def plain_body() -> dict[str, Any]:
     return data
 
 
-def query(schema: Schema) -> dict[str, Any]:
-    """What stands behind the ? as the schema loads it; raises Refused."""
+def query(schema: Schema, lists: Mapping[str, list[str]] = {}) -> dict[str, Any]:
+    """What stands behind the ? as the schema loads it; raises Refused. `lists`: what may be named more than once."""
     try:
-        return dict(schema.load(request.args.to_dict()))
+        return dict(schema.load({**request.args.to_dict(), **lists}))
     except ValidationError as error:
         raise invalid(flatten(error.messages)) from error
 

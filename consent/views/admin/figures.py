@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request
 from marshmallow import RAISE, Schema, fields, validate
 
-from consent import leaks, reports, rights, scans
+from consent import breakdowns, keys, leaks, report_forms, reports, rights, scans
 from consent.db import iso, writing
 from consent.keys import ApiKey
 from consent.records import Refused, invalid
@@ -15,17 +15,24 @@ from consent.scans import Scan
 from consent.shapes import one_of
 from consent.sites import Site
 from consent.views.admin.doors import answer, body, by, needs, query, views
+from consent.zones import today, zone
 
 
 class ReportQuerySchema(Schema):
-    """Which days of a report, both included, as 2026-11-22; the last 30 when left out."""
+    """Which days of a report, both included, as 2026-11-22; the last 30 when left out. `by`: what it is divided by."""
 
     class Meta:
         unknown = RAISE
 
     from_ = fields.String(load_default="", data_key="from", validate=validate.Length(max=10))
     to = fields.String(load_default="", validate=validate.Length(max=10))
-    by = one_of(("day", "total"), load_default="day")
+    by = one_of(report_forms.BY, load_default="day")
+
+
+class GroupQuerySchema(ReportQuerySchema):
+    """The same of several sites together, each named by a `site=`; all that the key opens when left out."""
+
+    site = fields.List(fields.String(), load_default=list, validate=validate.Length(max=200))
 
 
 class DaysSchema(Schema):
@@ -48,19 +55,32 @@ class ScanSchema(Schema):
     kind = one_of(scans.KINDS, load_default=scans.LOOK)
 
 
-_REPORT, _DAYS, _SCAN = ReportQuerySchema(), DaysSchema(), ScanSchema()
+_REPORT, _GROUP, _DAYS, _SCAN = ReportQuerySchema(), GroupQuerySchema(), DaysSchema(), ScanSchema()
 
 
 @views.get("/sites/<site>/report")
 @needs("read")
 def show_report(key: ApiKey, site: Site) -> Response:
-    """What visitors chose, by day, from the daily counts."""
-    asked = query(_REPORT)
+    """What visitors chose, from the daily counts: by day, week, tracker or part of the traffic."""
+    return _report(key, [site.key], query(_REPORT))
+
+
+@views.get("/report")
+@needs("read")
+def show_group(key: ApiKey) -> Response:
+    """The same of several sites together, or of the whole organisation."""
+    asked = query(_GROUP, {"site": request.args.getlist("site")} if "site" in request.args else {})
+    return _report(key, keys.open_sites(key, asked["site"]), asked)
+
+
+def _report(key: ApiKey, sites: list[str], asked: dict[str, Any]) -> Response:
+    where = zone(key.organisation.time_zone)
     try:
-        days = reports.parse_range(asked["from_"], asked["to"], reports.today())
-        return answer(reports.as_json(reports.report(site.key, *days), asked["by"]))
+        found = breakdowns.figures(sites, *reports.parse_range(asked["from_"], asked["to"], today(where)))
     except reports.BadRange as fault:
         raise invalid({fault.field: fault.sentence}) from fault
+    told = report_forms.as_json(found, breakdowns.before(found), asked["by"])
+    return answer({**told, "time_zone": where.key})
 
 
 @views.get("/sites/<site>/leaks")
