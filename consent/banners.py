@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consent import look, restorations
+from consent import experiments, look, restorations
 from consent.catalogue import CATALOGUE
 from consent.gate import CATEGORIES, OPTIONAL
 from consent.wording import reworded
@@ -131,6 +131,8 @@ def config(version: "Published", language: str) -> dict[str, Any]:
         **_restored(version),
         **dressed(definition),
         **_leaks(definition),
+        **_experiment(definition, words, language),
+        **({"count_visits": True} if definition.get("count_visits") else {}),
     }
 
 
@@ -139,6 +141,30 @@ def dressed(definition: Mapping[str, Any]) -> dict[str, Any]:
     own = definition.get("look", {})
     found = {"css": look.css(own), "top": own.get("position") == "top"}  # where the page has to make room (N3)
     return {name: value for name, value in found.items() if value}
+
+
+def _experiment(definition: Mapping[str, Any], words: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """The variants that the script draws one of: of each its share, and what is otherwise than `words` and the site's
+    own look.
+    """
+    experiment = experiments.experiment_of(definition)
+    if experiment is None:
+        return {}
+    plain, made = dressed(definition), experiments.variants(definition)
+    variants = [_variant(one, made[one["id"]], words, language, plain) for one in experiment["variants"]]
+    return {"experiment": {"id": experiment["id"], "variants": variants}}
+
+
+def _variant(
+    one: Mapping[str, Any], made: Mapping[str, Any], words: Mapping[str, Any], language: str, plain: Mapping[str, Any]
+) -> dict[str, Any]:
+    own = made.get("texts", {}).get(language, {})
+    texts = {key: text for key, text in own.items() if key != "categories" and text != words.get(key)}
+    dress = dressed(made)
+    # What the variant does not have takes the place of what the site has.
+    look = {} if dress == plain else {"css": "", "top": False} | dress
+    return {"id": one["id"], "share": one["share"]} | {
+        name: value for name, value in (("texts", texts), ("look", look)) if value}
 
 
 def _leaks(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,7 +222,7 @@ def _means(row: dict[str, Any]) -> dict[str, Any]:
 # which they compress best: it is worth 25 bytes to every visitor (bench/size.py).
 _FIRST = (
     "site", "cookie_domain", "ask", "trackers", "restored", "css", "release", "texts", "language", "controller", "top",
-    "notice", "version", "categories", "audience", "leaks",
+    "notice", "version", "categories", "audience", "leaks", "experiment", "count_visits",
 )
 _FIRST_TEXTS = (
     "reopen", "title", "change", "failed", "saved", "direction", "accept_all", "close", "intro", "offline", "save",
@@ -232,6 +258,21 @@ def _first_category(row: Mapping[str, Any]) -> dict[str, Any]:
     return _chosen(row, ("id", "name", "purpose") if row["asked"] else ("id",)) | _risen(row)
 
 
+def _first_experiment(version: "Published", experiment: Mapping[str, Any], languages: list[str]) -> dict[str, Any]:
+    """As `_FIRST_TEXTS` and `_OTHER_TEXTS`: the words of a variant that every page may need."""
+    variants = [dict(one) for one in experiment["variants"]]
+    for one in variants:
+        if "texts" in one:
+            one["texts"] = _chosen(one["texts"], _FIRST_TEXTS)
+    for language in languages:
+        words, definition = version.snapshot["texts"][language], version.snapshot["definition"]
+        there = _experiment(definition, words, language)["experiment"]["variants"]
+        for one, other in zip(variants, there, strict=True):
+            if more := _chosen(other.get("texts", {}), _OTHER_TEXTS):
+                one["others"] = {**one.get("others", {}), language: more}
+    return {**experiment, "variants": variants}
+
+
 def _risen(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"since": row["since"]} if row["since"] > 1 else {}
 
@@ -250,17 +291,24 @@ def script_for(version: "Published") -> bytes:
         for language in definition["languages"]
         if language != baked["language"]
     }
+    if "experiment" in baked:
+        others = [name for name in definition["languages"] if name != baked["language"]]
+        baked["experiment"] = _first_experiment(version, whole["experiment"], others)
     if "notice" in baked:
         baked["notice"] = _chosen(baked["notice"], ("version",))  # what it says comes when it is shown
     return script_of(json.dumps(baked, ensure_ascii=False, separators=(",", ":")), _needed(whole))
+
+
+# The parts that only some sites are served, by the field of the config that asks for them.
+_PARTS = {"leaks": "leaks", "visits": "count_visits", "experiment": "experiment"}
 
 
 def _needed(whole: Mapping[str, Any]) -> list[str]:
     """The adapters of the trackers in use (one that needs no consent has none to tell of), and what looks for news."""
     asked = [row for row in whole["trackers"] if row["category"] != "necessary" and not row["exempt"]]
     news = {"aside"} if whole.get("notice") or whole.get("restored") else set()
-    leaks = {"leaks"} if "leaks" in whole else set()
-    return sorted({row["signal"] for row in asked if row["signal"] in signals()} | news | leaks)
+    parts = {part for part, field in _PARTS.items() if field in whole}
+    return sorted({row["signal"] for row in asked if row["signal"] in signals()} | news | parts)
 
 
 def script_without_site() -> bytes:
@@ -270,12 +318,14 @@ def script_without_site() -> bytes:
 
 def _called(adapters: list[str]) -> dict[str, str]:
     """The adapters as the script calls them. What looks for leaks stands in the place of what looks for news, and calls
-    that: a call of its own would be a weight for every site.
+    that, and what tells of visits does so again: a call of their own would be a weight for every site.
     """
     found = {name: signals()[name] for name in adapters}
-    leaks = found.pop("leaks", None)
+    leaks, visits = found.pop("leaks", None), found.pop("visits", None)
     if leaks is not None:
         found["aside"] = f"({leaks})(document.currentScript,{found.get('aside', 0)})"
+    if visits is not None:
+        found["aside"] = f"({visits})({found.get('aside', 0)})"
     return found
 
 

@@ -16,7 +16,7 @@ Identifier = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[
 Whole = Annotated[int, Meta(gt=0, lt=2**31)]
 Language = Annotated[str, Meta(min_length=2, max_length=8)]
 PageGroup = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
-Variant = Annotated[str, Meta(pattern="^[a-z0-9-]{1,20}$")]
+Variant = Annotated[str, Meta(pattern="^[a-z0-9-]{1,31}$")]
 LONGEST_TOOK: Final = 86_400_000  # ms: a day
 Took = Annotated[int, Meta(ge=0, le=LONGEST_TOOK)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]

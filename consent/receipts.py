@@ -65,7 +65,7 @@ class Receipt(NamedTuple):
 
 _CLAIMS = frozenset({"s", "r", "p", "v", "a", "c", "x", "g", "gpc", "t", "e"})
 _WITH_VARIANT = _CLAIMS | {"w"}
-_VARIANT = re.compile(r"[a-z0-9-]{1,20}")
+_VARIANT = re.compile(r"[a-z0-9-]{1,31}")
 _LATEST = 2**53  # the largest whole number that a browser reads exactly
 
 

@@ -37,7 +37,7 @@ SOURCES = ("banner", "settings", "api", "import")
 RECOVERED = "recovered"  # from its receipt, after a backup was put back; no client can say that
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-VARIANT = re.compile(r"[a-z0-9-]{1,20}")
+VARIANT = re.compile(r"[a-z0-9-]{1,31}")
 PAGE_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name; nothing that could hold an address of a page
 
 
@@ -141,7 +141,7 @@ class Took(fields.Integer):
 
 def _variant(value: str) -> None:
     if not VARIANT.fullmatch(value):
-        raise ValidationError("Use 1 to 20 lowercase letters, digits and hyphens.")
+        raise ValidationError("Use 1 to 31 lowercase letters, digits and hyphens.")
 
 
 def _page_group(value: str) -> None:

@@ -10,7 +10,7 @@ from flask_babel import format_decimal, gettext
 from marshmallow import ValidationError
 from werkzeug.exceptions import Conflict
 
-from consent import banners, edits, look, sites, versions, wording
+from consent import banners, experiments, edits, look, sites, versions, wording
 from consent.db import writing
 from consent.gate import CATEGORIES
 from consent.marks import mark
@@ -200,7 +200,7 @@ def preview(key: str) -> ResponseReturnValue:
     try:
         typed = edits.typed(site.draft, request.form)
         definition = edits.parsed(edits.changed(site.draft, typed))
-        version = versions.trial(site, definition, datetime.now(UTC))
+        version = versions.trial(site, experiments.without(definition), datetime.now(UTC))  # no variant
     except ValidationError:
         return _framed(render_template("console/preview.html", wish=wish, site=site, shown=None), "'none'")
     shown = {**wish, "config": banners.config(version, wish["language"])}

@@ -14,7 +14,7 @@ export const policy = () => link(config.controller.policy_url, text("policy"));
 
 // What both layers have: a heading, a text, and buttons that are always in sight.
 export const layer = (title, intro, body, look, ...more) => [
-  h("div", { class: "head" }, h("h2", { id: "poort-title", tabindex: -1 }, title), look && button("close", text("close"), { class: look })),
+  h("div", { class: "head" }, h("h2", { id: "poort-title", tabindex: -1 }, title)),
   h("div", { class: "text" },
     h("p", { id: "poort-text" }, intro),
     body),

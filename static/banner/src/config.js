@@ -21,9 +21,13 @@ const translate = (language) => {
   if (texts) Object.assign(config, { language, texts, native: { language: config.language, texts: config.texts } });
 };
 
+// Puts the words and look of a variant in their place, on sites with an experiment.
+const draw = () => POORT_SIGNALS.experiment?.(config);
+
 export const load = async () => {
   const language = document.documentElement.lang.toLowerCase().split("-")[0];
   if (!config.site) config = await (await call("config?lang=" + language)).json();
+  draw();
   translate(language);
 };
 
@@ -33,6 +37,7 @@ const complete = async () => {
   const whole = await answer.json();
   for (const name of ["trackers", "categories"]) whole[name] = whole[name].map((one, at) => Object.assign(config[name][at], one));
   Object.assign(config, whole);
+  draw();
 };
 let coming;
 export const details = async () => config.digest || (coming ||= complete().finally(() => setTimeout(() => (coming = 0), 2e3)));
@@ -64,10 +69,15 @@ export const wish = (wantsCategory, wantsTracker) => {
 };
 
 // The server refuses any other name, and a decision may not be lost to a slip in a page.
-export const pageGroup = () => {
+const pageGroup = () => {
   const name = data.pageGroup || document.querySelector("meta[name=poort-page-group]")?.content || "";
   return /^[\w-]{1,64}$/.test(name) ? name : null;
 };
+
+// What all that is told says of the page. `variant` is there in an experiment (signals/experiment.js).
+export const seen = (more) => ({
+  version: config.version, language: config.language, page_group: pageGroup(), variant: config.variant, ...more,
+});
 
 // I1, I2: exactly true, as the browser says it.
 export const gpc = () => navigator.globalPrivacyControl === true;

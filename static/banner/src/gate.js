@@ -31,8 +31,8 @@ export const decide = (receipt, id) => {
 
 // Asked is what was never answered, and what changed for who had allowed it. Who refused a category has answered for what
 // comes new in it, and is left alone for the refusal's whole life (F1, F4).
-export const asOfNow = (receipt) => ({ ...receipt, v: config.version });
-export const mustAsk = (receipt, id) => !allows(decide(receipt, id)) && !/^(denied|withdrawn|gpc)$/.test(decide(asOfNow(receipt), id));
+export const mustAsk = (receipt, id) => !allows(decide(receipt, id))
+  && !/^(denied|withdrawn|gpc)$/.test(decide({ ...receipt, v: config.version }, id));
 
 // A tag with a category alone may hold any of its trackers: as new as the newest of them (F3).
 export const decideCategory = (receipt, id) => {

@@ -68,10 +68,9 @@ const listen = () => {
   }).observe(document, { childList: true, subtree: true });
   document.addEventListener("DOMContentLoaded", applyTags);
   document.addEventListener("click", onClick, true);
-  document.addEventListener("change", ({ target }) => dialog?.contains(target) && panel.follow(target));
   document.addEventListener("keydown", ({ key, target }) => key === "Escape" && dialog?.contains(target) && leave());
-  window.addEventListener("storage", () => refresh());
-  for (const name of ["visibilitychange", "pageshow", "online"]) window.addEventListener(name, () => document.hidden || wake());
+  addEventListener("storage", () => refresh());
+  for (const name of ["visibilitychange", "pageshow", "online"]) addEventListener(name, () => document.hidden || wake());
   setInterval(wake, 6e5); // F2: a consent ends on a page that stays open too
 };
 
@@ -82,13 +81,13 @@ const start = () => {
 };
 
 // Twice in a page is once; an element of that name is not us. Without a config nothing is asked and nothing is let through.
-if (typeof window.Poort?.mayLoad !== "function") {
+if (!window.Poort?.mayLoad) {
   install();
   const ready = load().then(inherit).then(start);
   const Poort = {
     getConsent: state, hasConsent, mayLoad,
     onReady: (fn) => ready.then(() => fn(state())),
-    onChange: (fn) => window.addEventListener("poort:change", (event) => fn(event.detail)),
+    onChange: (fn) => addEventListener("poort:change", (event) => fn(event.detail)),
   };
   Object.keys(actions).map((name) => (Poort[name] = (given) => ready.then(() => actions[name](given))));
   window.Poort = Poort;

@@ -1,13 +1,13 @@
 // A decision: kept here, sent to the server till it is recorded, once.
 
-import { asked, call, config, gpc, pageGroup, post, table } from "./config.js";
+import { asked, call, config, gpc, post, seen, table } from "./config.js";
 import { expire } from "./cookies.js";
 import { use } from "./extra.js";
 import { inherited, leftovers } from "./foreign.js";
 import { forget, parse, recall, receipts, remember, write } from "./receipt.js";
-import { decision, read, refuse } from "./state.js";
+import { decision, mustShow, read, refuse } from "./state.js";
 import { close, say } from "./surface.js";
-import { settle } from "./update.js";
+import { count, settle } from "./update.js";
 
 let sending;
 let checking;
@@ -34,11 +34,11 @@ const actionOf = (choices, trackers, refusal) => {
 export const choose = ({ choices, trackers }, source, refusal = "necessary_only", more) => {
   if (!config.ask) return;
   const action = actionOf(choices, trackers, refusal);
-  const pending = {
-    id: uuid(), visitor: decision().p || uuid(), version: config.version, action,
+  const pending = seen({
+    id: uuid(), visitor: decision().p || uuid(), action,
     choices: table(config.categories.slice(1), ({ id }) => action === "accept_all" || !!choices[id]),
-    trackers, source, language: config.language, gpc: gpc(), page_group: pageGroup(), ...more,
-  };
+    trackers, source, gpc: gpc(), took: source === "banner" ? Math.min(864e5, performance.now()) | 0 : undefined, ...more,
+  });
   // What is refused altogether is refused at once, for the site's servers and other hosts of its domain too.
   if (/^[nw]/.test(action)) forget();
   remember({ ...recall(), pending });
@@ -134,6 +134,6 @@ export const begin = () => {
   wake();
   const found = decision();
   if (found.token) write(found);
-  const due = POORT_SIGNALS.aside?.(found, recall(), config);
+  const due = POORT_SIGNALS.aside?.(found, recall(), config, !mustShow() && count);
   if (due) use("tell", due).catch(() => {});
 };

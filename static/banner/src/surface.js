@@ -24,7 +24,7 @@ export const keep = () => {
 export const mount = () => {
   if (!root) {
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-    status = h("p", { role: "status" });
+    status = h("i", { role: "status" });
     reopen = button("reopen", text("reopen"));
     root = h("div", { id: "poort", dir: text("direction") || "ltr" }, status);
     style();

@@ -94,11 +94,6 @@ const fillFrames = () => {
   if (filled) use("embeds", waiting).catch(() => {}); // else the frame stays empty
 };
 
-export const showOnce = (frame) => {
-  once.add(frame.dataset);
-  applyTags();
-};
-export const forgetOnce = () => once.clear();
 
 export const applyTags = () => {
   if (document.readyState === "loading") return; // a script that is still being parsed has half its text

@@ -1,12 +1,12 @@
 // Brings the page in line with the state: what may no longer be there goes, what may be there comes, and pages are told.
 
 import { release } from "./auto.js";
-import { config, pageGroup, post, table } from "./config.js";
+import { config, post, seen, table } from "./config.js";
 import { use } from "./extra.js";
 import { signal } from "./signals.js";
 import { decision, mayLoad, mustShow, state } from "./state.js";
 import { close, dialog, dock, open, origin } from "./surface.js";
-import { applyTags, forgetOnce } from "./tags.js";
+import { applyTags, once } from "./tags.js";
 import { clean } from "./teardown.js";
 
 let flags;     // {hotjar: true}: what may load, as pages were told last; undefined before the first time
@@ -15,7 +15,7 @@ let announced; // the decision that pages were told last
 let counted;
 
 // An error in a page's listener is the page's own: the browser reports it and goes on.
-export const tell = (name) => window.dispatchEvent(new CustomEvent("poort:" + name, { detail: state() }));
+export const tell = (name) => dispatchEvent(new CustomEvent("poort:" + name, { detail: state() }));
 
 // One for each decision, and one on each page with a decision. True for a withdrawal.
 const announce = ({ record, action, version, categories }) => {
@@ -36,7 +36,7 @@ const update = () => {
   const told = essence !== oldEssence && signal({ trackers: flags, categories: now.categories, decided: !!now.record });
   // On a new page too: what still ran when the choice was made may have written once more.
   if (oldFlags ? lost : decision()) clean();
-  if (oldEssence !== essence && /^[nw]/.test(now.action)) forgetOnce();
+  if (oldEssence !== essence && /^[nw]/.test(now.action)) once.clear();
   release();
   applyTags();
   if (lost) use("undo", taken, told).catch(() => {});
@@ -46,12 +46,14 @@ const update = () => {
   if (withdrawn) tell("withdrawn");
 };
 
-// Once a page, and a page in the background shows nothing yet.
-const count = () => {
+export const count = (event) => post("events", seen(event)).catch(() => {});
+
+// Once a page, and a page in the background shows nothing yet. `again`: in this visit another page has shown it already.
+const shown = () => {
   if (counted || document.hidden) return;
   counted = true;
   tell("shown");
-  post("events", { type: "shown", version: config.version, language: config.language, page_group: pageGroup() }).catch(() => {});
+  count({ type: "shown", again: document.referrer.startsWith(location.origin + "/") });
 };
 
 // Asks what has to be asked, once, or again when it went wrong; stops asking when another tab was answered.
@@ -59,7 +61,7 @@ export const settle = (again) => {
   update();
   if (!mustShow()) origin === "banner" && close();
   else if (again || (!counted && dialog?.className !== "panel")) {
-    open("banner", "banner").then((shown) => shown && count());
+    open("banner", "banner").then((name) => name && shown());
   }
   dock();
 };

@@ -1,12 +1,13 @@
 // For who answered an older version: what changed since, by name, and two answers about that alone. Every other answer stays (F3).
 
 import { layer, policy } from "../banner.js";
-import { byId, choosable, config, inCategory, text, wish } from "../config.js";
+import { byId, choosable, config, text, wish } from "../config.js";
 import { h, link } from "../dom.js";
-import { allows, asOfNow, decide, decideCategory, mustAsk } from "../gate.js";
+import { allows, decide, decideCategory, mustAsk } from "../gate.js";
 import { decision } from "../state.js";
 import { news } from "./notice.js";
 
+export const asOfNow = (receipt) => ({ ...receipt, v: config.version });
 export const isAsked = ({ id }) => mustAsk(decision(), id);
 const open = () => choosable().filter(isAsked);
 
@@ -50,6 +51,6 @@ export const answer = (value) => {
   const asked = open();
   const wants = (one) => (asked.includes(one) ? value : allows(decide(before, one.id)));
   const isLeft = (id) => value || !asked.some(({ category }) => category === id)
-    || inCategory(id).some(wants);
+    || choosable().some((one) => one.category === id && wants(one));
   return wish((id) => allows(decideCategory(before, id)) && isLeft(id), wants);
 };

@@ -4,7 +4,7 @@ import { byId, config, details, text, wish } from "../config.js";
 import { button, h, important, link } from "../dom.js";
 import { choose } from "../record.js";
 import { saysYes, saysYesTo } from "../state.js";
-import { showOnce } from "../tags.js";
+import { applyTags, once } from "../tags.js";
 import css from "./embeds.css";
 
 const boxes = new Map(); // by frame
@@ -34,7 +34,8 @@ const choices = (frame, tracker) => {
   const shown = button("embed-once", text("embed_once"));
   const allowed = button("embed-always", text("embed_always"));
   shown.onclick = () => {
-    showOnce(frame);
+    once.add(frame.dataset);
+    applyTags();
     frame.inert = false;
     frame.focus();
   };

@@ -2,11 +2,11 @@
 
 import { layer, policy, signal } from "../banner.js";
 import css from "./panel.css";
-import { byId, choosable, config, endpoint, gpc, needsConsent, text, wish } from "../config.js";
+import { byId, choosable, config, endpoint, gpc, text, wish } from "../config.js";
 import { button, h, link } from "../dom.js";
-import { allows, asOfNow, decide, decideCategory } from "../gate.js";
+import { allows, decide, decideCategory } from "../gate.js";
 import { decision, saysYes, saysYesTo } from "../state.js";
-import { anew, answer, isAsked, words } from "./anew.js";
+import { anew, answer, asOfNow, isAsked, words } from "./anew.js";
 import { date } from "./notice.js";
 
 const UNITS = { Y: "year", M: "month", W: "week", D: "day", H: "hour", m: "minute", S: "second" };
@@ -38,7 +38,7 @@ const facts = (tracker) => [
 ];
 
 const trackerRow = (tracker) => h("li", {},
-  needsConsent(tracker) ? toggle("tracker-" + tracker.id, tracker.name || tracker.id, saysYes(tracker), !config.ask) : h("b", {}, tracker.name || tracker.id),
+  choosable().includes(tracker) ? toggle("tracker-" + tracker.id, tracker.name || tracker.id, saysYes(tracker), !config.ask) : h("b", {}, tracker.name || tracker.id),
   config.digest && decision() && isAsked(tracker) && h("p", {}, h("b", {}, words(tracker))),
   config.digest && facts(tracker));
 
@@ -46,14 +46,19 @@ const trackerRow = (tracker) => h("li", {},
 const isOn = (id) => saysYesTo(id)
   || (byId(config.categories, id).since <= decision().v && allows(decideCategory(asOfNow(decision()), id)));
 
+// A category's switch takes its trackers along; a tracker's own moves nothing else.
+const follow = ({ currentTarget, target }) => {
+  if (/^c/.test(target.dataset.poort)) currentTarget.querySelectorAll("li input").forEach((one) => (one.checked = target.checked));
+};
+
 const section = ({ id, name, purpose, asked }) => {
   const trackers = config.trackers.filter((one) => one.category === id);
   const locked = id === "necessary";
   const label = locked ? [name || id, h("i", {}, text("always_on"))] : name;
-  return (locked || trackers.length) && h("fieldset", {},
+  return (locked || trackers.length) && Object.assign(h("fieldset", {},
     h("legend", {}, locked || asked ? toggle("category-" + id, label, locked || isOn(id), locked || !config.ask) : label),
     h("p", {}, purpose),
-    h("ul", {}, trackers.map(trackerRow)));
+    h("ul", {}, trackers.map(trackerRow))), { onchange: follow });
 };
 
 const history = ({ t, v, r }) => h("small", {},
@@ -68,14 +73,18 @@ const conflict = () => isKeptOut() && text("gpc_kept", { date: date(decision().t
 // All that is kept of the visitor is one click away. The receipt stays in the fragment, which no server sees.
 const own = ({ token }) => token && link(`${endpoint}/me/${config.site}?lang=${config.language}#receipt=${token}`, text("me"), { referrerpolicy: "origin" });
 
-const secondLayer = () => layer(text("reopen"), [text("settings_intro"), policy()], [
-  conflict() ? h("p", {}, conflict()) : signal(),
-  config.audience === "children" && h("p", {}, text("child")),
-  config.categories.map(section),
-  history(decision() || {}),
-], "quiet",
-button("save", text("save")),
-decision() && button("withdraw", text("withdraw"), { class: "quiet" }));
+const secondLayer = () => {
+  const [head, ...rest] = layer(text("reopen"), [text("settings_intro"), policy()], [
+    conflict() ? h("p", {}, conflict()) : signal(),
+    config.audience === "children" && h("p", {}, text("child")),
+    config.categories.map(section),
+    history(decision() || {}),
+  ], "quiet",
+  button("save", text("save")),
+  decision() && button("withdraw", text("withdraw"), { class: "quiet" }));
+  head.append(button("close", text("close"), { class: "quiet" }));
+  return [head, ...rest];
+};
 
 // The switches as they stand: what is stored is what is shown (C5).
 const shown = (dialog) => {
@@ -83,9 +92,4 @@ const shown = (dialog) => {
   return wish((id) => on("category-" + id), (one) => on("tracker-" + one.id));
 };
 
-// A category's switch takes its trackers along; a tracker's own moves nothing else.
-const follow = (input) => {
-  if (/^c/.test(input.dataset.poort)) input.closest("fieldset").querySelectorAll("li input").forEach((one) => (one.checked = input.checked));
-};
-
-export const settings = { css, panel: secondLayer, shown, follow, anew, answer };
+export const settings = { css, panel: secondLayer, shown, anew, answer };

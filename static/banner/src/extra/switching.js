@@ -167,6 +167,7 @@ const said = ({ at, granted, trackers = {} }) => {
   const some = answers.includes(true) || apart.length > 0;
   return {
     action: answers.every(Boolean) ? "accept_all" : some ? "custom" : "necessary_only",
+    variant: undefined, // it was not an experiment's banner that was answered
     choices, trackers: Object.fromEntries(apart.map(({ id }) => [id, true])),
     ...(at && { decided_at: new Date(at).toISOString() }),
   };
