@@ -76,3 +76,44 @@ def test_an_owners_words_that_look_like_keys_stay_as_they_are() -> None:
     script = banners.script_for(published(frozen)).decode()
     assert f"name:{json.dumps(name)}" in script
     assert '{site:"shop",' in script
+
+
+# -- what only some sites are served ----------------------------------------------------------------------------------
+
+OWN = {"nl": {"title": "Mag {controller} meekijken?", "reopen": "Keuzes"}, "en": {"reopen": "Choices", "save": "Keep"}}
+WITH_PARTS = {"look": {"position": "top"}, "count_visits": True, "experiment": {
+    "id": "summer", "goal": "analytics", "variants": [
+        {"id": "a"}, {"id": "b", "share": 2, "texts": OWN}, {"id": "c", "look": {"position": "bottom"}},
+        {"id": "d", "look": {"scheme": "dark"}}]}}
+
+
+def of(**differs: Any) -> versions.Published:
+    definition = {**deepcopy(DEFINITION), "trackers": [{"id": id} for id in IDS], **differs}
+    return published(versions.freeze(sites.parse_definition(definition)))
+
+
+def test_a_site_with_an_experiment_tells_what_its_variants_say_and_look_like() -> None:
+    plain, version = banners.config(of(look=WITH_PARTS["look"]), "nl"), of(**WITH_PARTS)
+    assert not {"experiment", "count_visits"} & set(plain)
+    dutch, english = (banners.config(version, language) for language in ("nl", "en"))
+    assert {**dutch, "experiment": 0} == {**plain, "count_visits": True, "experiment": 0}
+    assert dutch["experiment"]["id"] == "summer"
+    a, b, c, d = dutch["experiment"]["variants"]
+    assert a == {"id": "a", "share": 1}
+    assert b == {"id": "b", "share": 2, "texts": OWN["nl"]}
+    assert english["experiment"]["variants"][1]["texts"] == OWN["en"]
+    assert c == {"id": "c", "share": 1, "look": {"css": "", "top": False}}, "in the place of the site's own"
+    assert d["look"]["top"] is True
+    assert plain["css"] in d["look"]["css"]
+    assert "color-scheme:dark" in d["look"]["css"]
+
+
+def test_only_a_site_that_needs_a_part_of_the_script_is_served_it() -> None:
+    parts = {name: banners.signals()[name].encode() for name in ("experiment", "visits")}
+    ordinary, served, alone = (
+        banners.script_for(of()), banners.script_for(of(**WITH_PARTS)), banners.script_without_site())
+    assert [[code in script for code in parts.values()] for script in (ordinary, served, alone)] == [
+        [False, False], [True, True], [True, True]]
+    assert b"Keuzes" in served
+    assert b"Choices" in served  # what every page in English may need
+    assert b'save:"Keep"' not in served  # what only the settings show

@@ -61,6 +61,20 @@ ADVANCED = site(
 )
 LEAKY = site("leaky", trackers=[*SHOP["trackers"], {"id": "calendly"}], leak_reports={"sample": 1})
 HALF = site("half-leaky", leak_reports={"sample": 0.5})
+# Who comes back is counted, and leaks are told of beside it. Its second version asks for one tracker more.
+COUNTED_BEFORE = site("counted", count_visits=True, leak_reports={"sample": 1})
+COUNTED = {**COUNTED_BEFORE, "trackers": [*SHOP["trackers"], {"id": "linkedin"}]}
+# Its second version has an experiment; one in four sees the other banner.
+OTHER_WORDS = {
+    "nl": {"title": "Mag {controller} meekijken?", "accept_all": "Ja, alles toestaan", "reopen": "Mijn keuzes",
+           "settings_intro": "Wat mag {controller} doen?", "save": "Zo bewaren"},
+    "en": {"title": "May {controller} look along?", "accept_all": "Yes, allow all", "reopen": "My choices",
+           "settings_intro": "What may {controller} do?", "save": "Keep it so"},
+}
+B = "b" + "-lang" * 6  # as long as a name can be
+TRIED_BEFORE = site("tried", look={"position": "top"})
+TRIED = {**TRIED_BEFORE, "experiment": {"id": "welkom", "goal": "analytics", "variants": [
+    {"id": "a", "share": 3}, {"id": B, "share": 1, "texts": OTHER_WORDS, "look": {"position": "bottom-left"}}]}}
 # All trackers on one site, in its second version; marketing came with that one.
 EVERYTHING = site("everything", trackers=[{"id": row.id} for row in trackers.ALL])
 BEFORE = site("everything", trackers=[{"id": row.id} for row in trackers.ALL if row.category != "marketing"])
@@ -89,7 +103,7 @@ LOOKS = {
 }
 ALL = (
     SHOP, HOST_ONLY, IMMEDIATE, CHILDREN, ENGLISH, RENEWED, OTHER, OVERTAKEN, MARKUP, SWITCHED, SWITCHED_AT_ONCE,
-    SIGNALS, ADVANCED, LEAKY, HALF, BEFORE, EVERYTHING, *LOOKS.values(),
+    SIGNALS, ADVANCED, LEAKY, HALF, COUNTED_BEFORE, COUNTED, TRIED_BEFORE, TRIED, BEFORE, EVERYTHING, *LOOKS.values(),
 )
 
 

@@ -10,7 +10,7 @@ from flask_babel import format_decimal, gettext
 from marshmallow import ValidationError
 from werkzeug.exceptions import Conflict
 
-from consent import banners, experiments, edits, look, sites, versions, wording
+from consent import banners, edits, experiments, look, sites, versions, wording
 from consent.db import writing
 from consent.gate import CATEGORIES
 from consent.marks import mark

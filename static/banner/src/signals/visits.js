@@ -3,8 +3,8 @@
 export default (next) => (decision, memo, config, tell) => {
   const begin = () => {
     const { categories: { necessary, ...choices }, trackers } = Poort.getConsent();
-    const apart = config.trackers.filter(({ id, category }) =>
-      category in choices && !/^(necessary|exempt)$/.test(trackers[id].reason) && trackers[id].allow !== choices[category]);
+    const apart = config.trackers.filter(({ id, category, exempt }) =>
+      category in choices && !exempt && trackers[id].allow !== choices[category]);
     tell({ type: "visit", variant: undefined, choices, trackers: Object.fromEntries(apart.map(({ id }) => [id, trackers[id].allow])) });
   };
   // A receipt, and no banner: that would be a showing. A page in the background is not visited yet.
