@@ -29,6 +29,7 @@ from consent import (
     metrics,
     retention,
     rights,
+    rounds,
     runs,
     scans,
     sessions,
@@ -113,6 +114,10 @@ def _scan(engine: Engine, _: Settings) -> str:
     return scans.work(engine, _now())
 
 
+def _alerts(engine: Engine, _: Settings) -> str:
+    return rounds.watch(_now())
+
+
 def _forget_scans(engine: Engine, _: Settings) -> str:
     return scans.forget(engine, _now())
 
@@ -132,6 +137,7 @@ JOBS = (
     Job("webhooks", timedelta(0), _deliver, mark("Tells your own systems of every decision")),
     Job("mail", timedelta(0), _mail, mark("Sends mails to owners")),
     Job("scans", timedelta(0), _scan, mark("Looks at the sites that owners want looked at")),
+    Job("alerts", HOUR, _alerts, mark("Looks whether something seems wrong with a site, and tells its owners")),
     Job("expire", HOUR, _expire, mark("Counts the consents whose time is over")),
     Job("forget", DAY, _forget, mark("Deletes records after consent life and claim period")),
     Job("errors", DAY, _forget_errors, mark("Deletes what went wrong after 30 days, and the log of webhooks")),

@@ -17,6 +17,7 @@ from consent.receipts import Receipt
 
 WAITING, DELIVERED, DEAD = "waiting", "delivered", "dead"
 CHANGED, WITHDRAWN, ERASED = "consent.changed", "consent.withdrawn", "consent.erased"
+RAISED, CLEARED = "alert.raised", "alert.cleared"
 
 
 class Webhook(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
@@ -69,6 +70,12 @@ def of_record(row: Mapping[str, Any], receipt: Receipt, version: Version) -> dic
     return _row(row["site"], kind, row["visitor"], row["id"], sequence, body, at)
 
 
+def of_alert(site: str, kind: str, alert: str, facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The event of an alert of this kind that begins (RAISED) or is over (CLEARED), as a row: of no visitor."""
+    body = {"kind": alert, "facts": facts, "sequence": microseconds(now)}
+    return _row(site, kind, None, None, microseconds(now), body, now)
+
+
 def of_erasure(site: str, visitor: uuid.UUID, sequence: int, version: Version, now: datetime) -> dict[str, Any]:
     """The event of an erasure, as a row: nothing that needs consent may go on."""
     said = {"visitor": str(visitor), "record": None, "version": None, "action": "erase"}
@@ -81,7 +88,7 @@ def _allowed(receipt: Receipt | None, version: Version, at: datetime) -> dict[st
 
 
 def _row(
-    site: str, kind: str, visitor: uuid.UUID, record: uuid.UUID | None, sequence: int, body: dict[str, Any],
+    site: str, kind: str, visitor: uuid.UUID | None, record: uuid.UUID | None, sequence: int, body: dict[str, Any],
     at: datetime,
 ) -> dict[str, Any]:
     id = uuid.uuid4()

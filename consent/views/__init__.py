@@ -23,6 +23,7 @@ from consent.views import (
 )
 from consent.views.console import (
     accounts,
+    alert_list,
     archive,
     audit,
     editor,
@@ -52,7 +53,7 @@ def register(app: Flask, settings: Settings) -> None:
         console.views, start.views, settings_page.views, publishing.views, archive.views, tag.views, accounts.views,
         audit.views, sign_in.views, reports.views, visitor.views, recovery.views, leak_reports.views, backends.views,
         ops.views, docs.views, demo.home, scans.views, trackers.views, editor.views, experiment.views, leaks.views,
-        visitors.views, leave.views,
+        visitors.views, leave.views, alert_list.views,
     )
     for blueprint in own:
         app.register_blueprint(blueprint)

@@ -42,6 +42,7 @@ SCREENS = (
     "/console/sites/{site}/visitors",
     "/console/sites/{site}/leaks",
     "/console/sites/{site}/report",
+    "/console/sites/{site}/alerts",
     "/console/sites/{site}/trackers",
     "/console/sites/{site}/trackers/new",
     "/console/sites/{site}/trackers/paste",

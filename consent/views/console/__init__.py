@@ -6,7 +6,20 @@ from flask import Blueprint, abort, current_app, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 from flask_security import auth_required, current_user
 
-from consent import checklist, contracts, factors, history, jobs, linter, reports, retention, sessions, sites, versions
+from consent import (
+    alerts,
+    checklist,
+    contracts,
+    factors,
+    history,
+    jobs,
+    linter,
+    reports,
+    retention,
+    sessions,
+    sites,
+    versions,
+)
 from consent.accounts import show_life
 from consent.db import db
 from consent.numbers import number
@@ -72,7 +85,7 @@ def index() -> ResponseReturnValue:
              if each.organisation.ended_on}
     return render_template(
         "console/sites.html", sites=shown, totals=totals, recent=reports.RECENT, search=search, number=page,
-        more=len(found) > SITES, can_search=search or page > 1 or len(found) > FEW,
+        more=len(found) > SITES, alerts=alerts.open_of(current_user), can_search=search or page > 1 or len(found) > FEW,
         standings=jobs.standings(db.engine) if current_user.is_owner else [],
         undone=jobs.undone_since(db.engine) if current_user.is_owner else None,
         ended=[(name, day, contracts.goes_on(day)) for name, day in sorted(ended.items())],
@@ -106,6 +119,7 @@ def site(key: str) -> ResponseReturnValue:
         pending=not steps[checklist.PUBLISH].done, editor=history.editor(found) if found.managed == "file" else None,
         changes=version.changes if version else None, claim_days=retention.claim_days(snapshot["definition"]),
         shown=[places.of_step(step.name) for step in steps],
+        alerts=[news for news in alerts.open_of(current_user) if news.alert.site == found.key],
     )
 
 
