@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, case, func, literal, select
 
 from consent.counts import DailyCount
 from consent.db import db
@@ -248,9 +248,7 @@ def report(site_key: str, first: date, last: date) -> Report:
 
 def lines(site_keys: Iterable[str], first: date, last: date) -> list[Line]:
     """A line for each day, of all the sites together."""
-    found: dict[date, Counter[tuple[bool, str, str]]] = {}
-    for (_, day), n in _counted(site_keys, first, last).items():
-        found.setdefault(day, Counter()).update(n)
+    found = _counted("day", site_keys, first, last)
     days = (first + n * ONE_DAY for n in range((last - first).days + 1))
     return [Line(day, day, found.get(day, Counter())) for day in days]
 
@@ -258,31 +256,37 @@ def lines(site_keys: Iterable[str], first: date, last: date) -> list[Line]:
 def totals(site_keys: Iterable[str], first: date, last: date) -> dict[str, Line]:
     """The total of each of the sites over these days, in one query."""
     keys = list(site_keys)
-    found: dict[str, Counter[tuple[bool, str, str]]] = {key: Counter() for key in keys}
-    for (site, _), n in _counted(keys, first, last).items():
-        found[site].update(n)
-    return {key: Line(first, last, n) for key, n in found.items()}
+    found = _counted("site", keys, first, last)
+    return {key: Line(first, last, found.get(key, Counter())) for key in keys}
 
 
 def _counted(
-    site_keys: Iterable[str], first: date, last: date
-) -> dict[tuple[str, date], Counter[tuple[bool, str, str]]]:
-    """The counts of each site and day.
-
-    A banner shown before midnight counts with its answer, but the page's word that it was shown can get lost, and an
-    answer, which is sent again until it is stored, can not: what was answered was shown. By site and day, so that days
-    add up to ranges and sites to groups.
-    """
-    table = DailyCount.__table__
-    found: dict[tuple[str, date], Counter[tuple[bool, str, str]]] = {}
-    query = select(table.c.site, table.c.day, table.c.bot, table.c.metric, table.c.value, table.c.n)
-    for row in db.session.execute(query.where(table.c.site.in_(list(site_keys)), table.c.day.between(first, last))):
-        found.setdefault((row.site, row.day), Counter())[row.bot, row.metric, row.value] = row.n
-    for n in found.values():
-        for bot in (False, True):
-            answered = sum(n[bot, "answered", action] for action in ("accept_all", "necessary_only", "custom"))
-            n[bot, "shown", ""] = max(n[bot, "shown", ""], answered)
+    by: str, site_keys: Iterable[str], first: date, last: date
+) -> dict[Any, Counter[tuple[bool, str, str]]]:
+    """The counts by `day` or by `site`."""
+    table = DailyCount.__table__.c
+    asked = table.site.in_(list(site_keys)) & table.day.between(first, last)
+    plain = (table.bot, table.metric, table.value)
+    sums = select(table[by], *plain, func.sum(table.n)).where(asked).group_by(table[by], *plain)
+    found: dict[Any, Counter[tuple[bool, str, str]]] = {}
+    for key, bot, metric, value, n in db.session.execute(sums.union_all(_unheard(by, asked))):
+        found.setdefault(key, Counter())[bot, metric, value] += int(n)
     return found
+
+
+def _unheard(by: str, asked: ColumnElement[bool]) -> Select[Any]:
+    """The showings that were answered but not told of: the page's word that the banner was shown can get lost.
+
+    An answer is sent again until it is stored, so what was answered was shown. By site and day, so that days add up to
+    ranges and sites to groups.
+    """
+    table = DailyCount.__table__.c
+    answers = (table.metric == "answered") & table.value.in_(("accept_all", "necessary_only", "custom"))
+    missing = func.sum(case((table.metric == "answered", table.n), else_=-table.n)).label("missing")
+    days = select(table.site, table.day, table.bot, missing).where(asked, (table.metric == "shown") | answers)
+    each = days.group_by(table.site, table.day, table.bot).having(missing > 0).subquery().c
+    sums = select(each[by], each.bot, literal("shown"), literal(""), func.sum(each.missing))
+    return sums.group_by(each[by], each.bot)
 
 
 # Forms ----------------------------------------------------------------------------------------------------------------
