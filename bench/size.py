@@ -6,6 +6,7 @@ Ends non-zero when it is more than LIMIT, so that `make test` notices.
 import gzip
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import brotli
 
@@ -17,10 +18,17 @@ LIMIT = 10_000  # bytes, brotli
 EIGHT = ("ga4", "hotjar", "meta", "linkedin", "uet", "gads", "intercom", "calendly")
 
 
-def site(languages: list[str], signals: bool = True) -> versions.Published:
-    """A published site with eight trackers of the catalogue; without `signals` no vendor is told anything."""
+# One other title and place, against the banner as it is.
+EXPERIMENT = {"id": "summer", "goal": "analytics", "variants": [{"id": "a"}, {
+    "id": "b", "texts": {"nl": {"title": "Mag {controller} meekijken?"}}, "look": {"position": "center"}}]}
+
+
+def site(languages: list[str], signals: bool = True, **more: Any) -> versions.Published:
+    """A published site with eight trackers of the catalogue; without `signals` no vendor is told anything. `more`: what
+    only some sites have in their definition.
+    """
     trackers = [{"id": name} for name in EIGHT]
-    definition = sites.parse_definition({**DEFINITION, "trackers": trackers, "languages": languages})
+    definition = sites.parse_definition({**DEFINITION, "trackers": trackers, "languages": languages, **more})
     snapshot = versions.freeze(definition)
     for row in snapshot["trackers"]:
         row["signal"] = row["signal"] if signals else None
@@ -39,6 +47,8 @@ def weights(content: bytes) -> tuple[int, int, int]:
 def measure() -> dict[str, tuple[int, int, int]]:
     """By name."""
     both, dutch = banners.script_for(site(["nl", "en"])), banners.script_for(site(["nl"]))
+    tried = banners.script_for(site(["nl", "en"], experiment=EXPERIMENT))
+    counted = banners.script_for(site(["nl", "en"], count_visits=True))
     bare, quiet = banners.script_for(site(["nl", "en"], signals=False)), banners.script_of("null", [])
     return {
         "JS and CSS": weights(quiet),
@@ -46,6 +56,8 @@ def measure() -> dict[str, tuple[int, int, int]]:
         "telling the vendors": _more(both, bare),
         "together, nl and en": weights(both),
         "together, nl alone": weights(dutch),
+        "more with an experiment": _more(tried, both),
+        "more with counted visits": _more(counted, both),
         "for data-site, without config": weights(banners.script_without_site()),
     }
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -208,6 +209,16 @@ def test_who_answered_before_the_experiment_is_not_in_it(net: Internet, poort: P
     assert "w" not in (visitor.receipt or {})
     assert [one["variant"] for one in poort.records("tried", visitor.token)] == [None]
     assert told(net) == []
+
+
+def test_an_answer_from_another_platform_answered_no_variant(net: Internet, poort: Poort, visitor: Visitor) -> None:
+    said = "{stamp:'x',necessary:true,preferences:true,statistics:true,marketing:true,method:'explicit',ver:1,utc:%d}"
+    visitor.context.add_cookies([
+        {"name": "CookieConsent", "value": quote(said % (1000 * (time.time() - 60))), "url": home("tried")}])
+    visitor.open(way(net, "tried"), banner=False)
+    visitor.stored("accept_all")
+    assert "variant" not in last(net, 1, "/consents")
+    assert [(one["source"], one["variant"]) for one in poort.records("tried", visitor.token)] == [("import", None)]
 
 
 def test_variants_are_drawn_by_their_shares(net: Internet, visitor: Visitor) -> None:

@@ -33,9 +33,10 @@ from tests.browser.vendors import (
 from tests.browser.visitor import Visitor
 from tests.servers import ROOT
 
-# All but those that are no vendor's: test_lives.py and test_leaks.py try them.
+# All but those that are no vendor's: test_lives.py, test_leaks.py and test_counting.py try them.
 PARTS: dict[str, str] = json.loads((ROOT / "static/banner/signals.json").read_text())
-ADAPTERS = {name: code for name, code in PARTS.items() if name not in ("aside", "leaks")}
+NO_VENDORS = ("aside", "experiment", "leaks", "visits")
+ADAPTERS = {name: code for name, code in PARTS.items() if name not in NO_VENDORS}
 IN_USE = sorted({row["signal"] for row in CATALOGUE.values() if row["signal"]})
 
 # Runs an adapter as the script does, state after state of one page: what was heard after the last, and its answer.

@@ -81,7 +81,7 @@ const start = () => {
 };
 
 // Twice in a page is once; an element of that name is not us. Without a config nothing is asked and nothing is let through.
-if (!window.Poort?.mayLoad) {
+if (typeof window.Poort?.mayLoad !== "function") {
   install();
   const ready = load().then(inherit).then(start);
   const Poort = {
