@@ -14,9 +14,10 @@ from flask import current_app
 from flask_security import RoleMixin, UserMixin, hash_password, verify_password
 from flask_security.datastore import SQLAlchemyUserDatastore
 from flask_security.mail_util import EmailValidateException
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, select, update
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, event, select, text, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Mapper, mapped_column, relationship
 
 from consent.db import Moment, db, writing
 from consent.marks import mark
@@ -92,6 +93,27 @@ class Membership(db.Model):  # type: ignore[name-defined, misc]  # as above
     __table_args__ = (CheckConstraint("role IN ('owner', 'marketer')", name="role"),)
 
 
+class UserNumber(db.Model):  # type: ignore[name-defined, misc]  # as above
+    """The number that was given out last, in one row: the audit list names people by it, after they are gone too."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    last: Mapped[int]
+
+
+# SQLite gives the highest number out again once its row is deleted, and so does a sequence after a backup was put back.
+_NEXT_NUMBER = text(
+    'INSERT INTO user_number (id, last) VALUES (1, (SELECT coalesce(max(id), 0) + 1 FROM "user")) '
+    "ON CONFLICT (id) DO UPDATE SET last = CASE WHEN user_number.last >= excluded.last THEN user_number.last + 1 "
+    "ELSE excluded.last END RETURNING last")
+
+
+@event.listens_for(User, "before_insert")
+def _number(mapper: Mapper[User], connection: Connection, user: User) -> None:
+    """Every user has a number that nobody had before."""
+    if user.id is None:
+        user.id = connection.execute(_NEXT_NUMBER).scalar_one()
+
+
 datastore = SQLAlchemyUserDatastore(db, User, Role)
 
 
@@ -105,6 +127,12 @@ def organisation_named(name: str) -> Organisation:
         db.session.add(found)
         db.session.flush()
     return found
+
+
+def is_somebodys(organisation: Organisation) -> bool:
+    """Whether it has members."""
+    mine = select(Membership.user_id).where(Membership.organisation_id == organisation.id)
+    return db.session.scalar(mine.limit(1)) is not None
 
 
 def find_user(email: str) -> User | None:

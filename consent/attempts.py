@@ -6,7 +6,7 @@ Kept in this process's memory: addresses are stored nowhere, and no account is l
 import time
 
 from flask import current_app
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from werkzeug.exceptions import TooManyRequests
@@ -16,6 +16,7 @@ from consent.addresses import network
 # A code has six digits, of which three are right at a time: at a guess every two minutes somebody who has the password
 # needs twenty days to be right with a chance of one in twenty, while the owner finds out that they can not sign in.
 CODES_AN_HOUR = 30
+INVITATIONS_A_DAY = 5  # to one address, by whomever: nobody's mailbox is filled from here
 
 
 class Attempts:
@@ -24,6 +25,7 @@ class Attempts:
     def __init__(self, per_minute: int) -> None:
         self._limit = RateLimitItemPerMinute(per_minute)
         self._codes = RateLimitItemPerHour(CODES_AN_HOUR)
+        self._invitations = RateLimitItemPerDay(INVITATIONS_A_DAY)
         self._storage = MemoryStorage()
         self._limiter = MovingWindowRateLimiter(self._storage)
 
@@ -44,6 +46,10 @@ class Attempts:
         for limit, name in self._of(account):
             if limit is not self._codes or code:
                 self._limiter.hit(limit, name)
+
+    def may_invite(self, email: str) -> bool:
+        """Count an invitation to this address; False when it had enough today."""
+        return self._limiter.hit(self._invitations, f"invited {email}")
 
     def reset(self) -> None:
         """Forget all."""

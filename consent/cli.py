@@ -242,16 +242,23 @@ def requests_command(key: str) -> None:
 @user_group.command("create")
 @click.argument("email")
 @click.option("--organisation", help="Its name; made when it is new. Default: they make their own in the console.")
+@click.option("--join", is_flag=True, help="Join the organisation although it has members already.")
 @click.option("--role", type=click.Choice(accounts.ROLES), default="owner", show_default=True)
 @click.option("--password", help="At least 12 characters; one is made and printed when left out.")
-def create_user_command(email: str, organisation: str | None, role: str, password: str | None) -> None:
-    """Make an account for EMAIL, or make an existing one a member. Prints the password when it was made here."""
+def create_user_command(email: str, organisation: str | None, join: bool, role: str, password: str | None) -> None:
+    """Make an account for EMAIL, or make an existing one a member. Prints the password when it was made here.
+
+    An organisation that has members may be one that somebody made in the console under the same name: see first whose
+    it is, then --join.
+    """
     chosen = secrets.token_urlsafe(15) if password is None else password
     with _writing():
         known = accounts.find_user(email) is not None
         try:
-            joined = accounts.organisation_named(organisation) if organisation is not None else None
+            joined = _joined(organisation, join) if organisation is not None else None
             user = accounts.create_user(email, chosen, joined, role)
+            if joined is not None:
+                audit.note(joined.id, "member.add", audit.COMMAND, member=user.id, role=role)
         except accounts.AccountError as error:
             raise click.ClickException(str(error)) from error
         address = user.email
@@ -260,6 +267,13 @@ def create_user_command(email: str, organisation: str | None, role: str, passwor
         click.echo("The account was there already; its password stays as it is.")
     elif password is None:
         click.echo(f"password: {chosen}")
+
+
+def _joined(name: str, join: bool) -> accounts.Organisation:
+    found = accounts.organisation_named(name)
+    if accounts.is_somebodys(found) and not join:
+        raise click.ClickException(f"{name} has members already; give --join to make one more.")
+    return found
 
 
 @user_group.command("reset-mfa")
@@ -351,7 +365,9 @@ def set_webhook_command(key: str, url: str) -> None:
     """Tell URL of every decision on the site KEY from now on. Prints the secret that signs; it is shown this once."""
     with _writing():
         try:
-            secret = webhooks.put(_site(key), url, datetime.now(UTC))
+            site = _site(key)
+            secret = webhooks.put(site, url, datetime.now(UTC))
+            audit.note(site.organisation_id, "webhook.set", audit.COMMAND, key)  # its address may hold a secret
         except BadAddress as error:
             raise click.ClickException(str(error)) from error
     click.echo(f"{key}: decisions are told to {url}; the secret is not shown again:\n{secret}")
@@ -374,7 +390,9 @@ def show_webhook_command(key: str) -> None:
 def remove_webhook_command(key: str) -> None:
     """Tell nobody of the decisions on the site KEY any more, of those that wait neither."""
     with _writing(), _having_webhook():
-        waiting = webhooks.remove(_site(key))
+        site = _site(key)
+        waiting = webhooks.remove(site)
+        audit.note(site.organisation_id, "webhook.remove", audit.COMMAND, key)
     click.echo(f"{key}: the webhook is removed; {waiting} events were not told yet")
 
 

@@ -31,7 +31,7 @@ def end(name: str, on: date) -> date:
     """The contract ends on this day; the day on which everything goes. Raises ContractError. The caller commits."""
     organisation = named(name)
     organisation.ended_on = on
-    db.session.flush()
+    audit.note(organisation.id, "organisation.end", audit.COMMAND, on=on.isoformat())
     return goes_on(on)
 
 
@@ -41,6 +41,7 @@ def resume(name: str) -> list[str]:
     if organisation.ended_on is None:
         raise ContractError("The contract of this organisation has not ended.")
     organisation.ended_on = None
+    audit.note(organisation.id, "organisation.resume", audit.COMMAND)
     query = select(Site.key).where(Site.organisation_id == organisation.id, Site.current.is_(None))
     return list(db.session.scalars(query.order_by(Site.key)))
 

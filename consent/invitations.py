@@ -10,6 +10,7 @@ from sqlalchemy import delete, exists, func, select, update
 
 from consent import accounts, audit, sessions, tickets
 from consent.accounts import ROLES, AccountError, Membership, Organisation, User
+from consent.attempts import attempts
 from consent.db import db
 from consent.keys import ApiKey
 from consent.marks import mark
@@ -76,7 +77,10 @@ def invite(organisation: Organisation, email: str, role: str, by: audit.By, now:
     db.session.execute(before)
     if len(waiting(organisation.id)) >= MOST:
         raise AccountError(mark("Too many invitations wait for an answer; withdraw some first."))
-    text = tickets.issue(INVITATION, now, email=to, organisation_id=organisation.id, role=role, by=_who(by))
+    if not attempts().may_invite(to):
+        raise AccountError(mark("This address was invited too often today; try again tomorrow."))
+    text = tickets.issue(INVITATION, now, email=to, organisation_id=organisation.id, role=role, by=_who(by),
+                         key_id=by.key_id)
     audit.note(organisation.id, "member.invite", by, role=role)
     return to, text
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 
-from sqlalchemy import JSON, ForeignKey, String, or_, select, update
+from sqlalchemy import JSON, ColumnElement, ForeignKey, String, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, defer, mapped_column, relationship
 
@@ -18,11 +18,14 @@ from consent.accounts import Organisation
 from consent.db import Moment, db, writing
 from consent.marks import mark
 from consent.sites import KEY, NotFound, Site
+from consent.tickets import Ticket
 
 log = logging.getLogger("poort.keys")
 
 PREFIX = "poort_"  # so that people and scanners for secrets see what it is
 LONGEST = 100
+MOST = 100  # keys of an organisation that count
+SHOWN = 200  # of all that it ever had
 # What a key may do: ask the gate for a visitor and read the list of requests (`gate`); see the settings, versions and
 # figures (`read`); change drafts and look at sites (`write`); publish; look into visitors' records (`records`); see and
 # change who has access (`members`). That is a scope by itself: whoever finds a key with another one can not become
@@ -65,6 +68,9 @@ def create(
         raise KeyFault(mark("There is no organisation with this name."))
     if site is not None and not _owns(owner, site):
         raise KeyFault(mark("The organisation has no such site."))
+    counting = select(func.count()).where(ApiKey.organisation_id == owner.id, *_alive(now))
+    if (db.session.scalar(counting) or 0) >= MOST:
+        raise KeyFault(mark("The organisation has 100 keys that count; revoke those that nobody uses first."))
     if len(name) > 200 or not name.isprintable():
         raise KeyFault(mark("The key's name may have 200 characters at most, on one line."))
     if not scopes or not set(scopes) <= set(SCOPES):
@@ -90,19 +96,25 @@ def every() -> list[ApiKey]:
 
 
 def of(organisation_id: int) -> list[ApiKey]:
-    """The keys of an organisation, newest first; those that count no more too."""
+    """The keys of an organisation, newest first; of those that are revoked the last ones too, 200 in all."""
     mine = select(ApiKey).where(ApiKey.organisation_id == organisation_id)
-    return list(db.session.scalars(mine.order_by(ApiKey.id.desc())))
+    found = db.session.scalars(mine.order_by(ApiKey.revoked_at.is_not(None), ApiKey.id.desc()).limit(SHOWN))
+    return sorted(found, key=lambda key: -key.id)
+
+
+def _alive(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now)
 
 
 def revoke(id: int, now: datetime) -> ApiKey:
-    """From now on the key opens nothing; raises KeyFault. The caller commits."""
+    """From now on the key opens nothing, nor do the invitations made with it; raises KeyFault. The caller commits."""
     key = db.session.get(ApiKey, id) if 0 < id < 2**31 else None
     if key is None:
         raise KeyFault("There is no such key; `flask key list` shows them.")
     if key.revoked_at is not None:
         raise KeyFault(mark("This key was revoked before."))
     key.revoked_at = now
+    db.session.execute(delete(Ticket).where(Ticket.key_id == key.id))
     db.session.flush()
     return key
 
@@ -111,8 +123,7 @@ def find(text: str) -> ApiKey | None:
     """The key that this is, if it still counts."""
     if not text.startswith(PREFIX) or len(text) > LONGEST:
         return None
-    alive = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > datetime.now(UTC))
-    return db.session.scalar(select(ApiKey).where(ApiKey.digest == _digest(text), ApiKey.revoked_at.is_(None), alive))
+    return db.session.scalar(select(ApiKey).where(ApiKey.digest == _digest(text), *_alive(datetime.now(UTC))))
 
 
 def permits(key: ApiKey, scope: str) -> bool:

@@ -20,6 +20,7 @@ from consent.tickets import digest
 log = logging.getLogger("poort.accounts")
 
 LIFE = timedelta(hours=12)
+MOST = 20  # of a user: who signs in once more ends the oldest
 FRESH = timedelta(minutes=15)  # how long a proof of who one is counts for what is hard to undo
 
 
@@ -52,6 +53,9 @@ def begin(user: User, browser: str, now: datetime) -> str:
     db.session.add(Session(
         digest=digest(text), user_id=user.id, created_at=now, seen_on=now.date(), proved_at=now, browser=browser[:40]))
     db.session.flush()
+    kept = select(Session.id).where(Session.user_id == user.id).order_by(Session.id.desc()).limit(MOST)
+    oldest = db.session.scalars(kept).all()[-1]
+    db.session.execute(delete(Session).where(Session.user_id == user.id, Session.id < oldest))
     return text
 
 

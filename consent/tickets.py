@@ -29,7 +29,9 @@ class Spent(Exception):
 
 
 class Ticket(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
-    """One ticket. `email`: to whom it went, where no account has to be; `by`: who invited."""
+    """One ticket. `email`: to whom it went, where no account has to be; `by`: who invited; `key_id`: with which API key,
+    whose end is the invitation's too.
+    """
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     purpose: Mapped[str] = mapped_column(String(16))
@@ -38,6 +40,7 @@ class Ticket(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy 
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     role: Mapped[str | None] = mapped_column(String(16))
     by: Mapped[int | None]
+    key_id: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
 

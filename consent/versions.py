@@ -239,12 +239,19 @@ def publish(
     db.session.add(version)
     site.current = number
     db.session.flush()
-    audit.note(site.organisation_id, "version.publish", by, site.key, version=number)
+    _note(version, site, by)
     for what, facts in experiments.turns(definition_in(previous.snapshot) if previous else None, site.draft):
         audit.note(site.organisation_id, what, by, site.key, version=number, **facts)
     if any(change.kind == "policy" and change.material for change in found):
         announce(site, number, since["previous"], snapshot, found, now)
     return version, True
+
+
+def _note(version: Version, site: Site, by: audit.By) -> None:
+    if version.restored is None:
+        audit.note(site.organisation_id, "version.publish", by, site.key, version=version.number)
+    else:
+        audit.note(site.organisation_id, "version.restore", by, site.key, version=version.number, old=version.restored)
 
 
 def _version(

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_security import hash_password
+from sqlalchemy import text
 
 from consent import accounts
-from consent.db import db
+from consent.db import db, writing
 from tests.conftest import KEY, PASSWORD, empty
 from tests.pages import Browser, queries, restarted, signed_in
 
@@ -280,7 +281,8 @@ def test_nothing_else_of_flask_security_is_open(app: Flask) -> None:
 
 
 def _create(app: Flask, *arguments: str) -> Any:
-    return app.test_cli_runner().invoke(args=["user", "create", *arguments, "--organisation", "Webwinkel B.V."])
+    return app.test_cli_runner().invoke(
+        args=["user", "create", *arguments, "--organisation", "Webwinkel B.V.", "--join"])
 
 
 UNMADE = (
@@ -313,12 +315,35 @@ def test_a_made_password_is_printed_once_and_works(app: Flask) -> None:
 
 
 def test_a_new_membership_leaves_the_password_as_it_is(app: Flask) -> None:
-    done = app.test_cli_runner().invoke(
-        args=["user", "create", "charlie@other.example", "--organisation", "Webwinkel B.V.", "--role", "marketer"])
+    done = _create(app, "charlie@other.example", "--role", "marketer")
     assert done.exit_code == 0
     assert "password:" not in done.output
     browser = signed_in(app, "charlie")
     assert browser.get("/console/sites/shop").status_code == 200
+
+
+def test_an_organisation_that_has_members_is_joined_only_when_that_is_meant(app: Flask) -> None:
+    asked = ["user", "create", "dora@shop.example", "--organisation", "Webwinkel B.V."]
+    done = app.test_cli_runner().invoke(args=asked)
+    assert (done.exit_code, done.output) == (
+        1, "Error: Webwinkel B.V. has members already; give --join to make one more.\n")
+    assert accounts.find_user("dora@shop.example") is None
+    assert app.test_cli_runner().invoke(args=["user", "create", "dora@shop.example", "--organisation", "New B.V."]
+                                        ).exit_code == 0, "one that is nobody's yet is theirs"
+
+
+@pytest.mark.parametrize("migrated", ["sqlite", "postgresql"], indirect=True)
+def test_no_number_of_a_user_is_given_out_again(app: Flask) -> None:
+    """The audit list names people by it."""
+    with writing():
+        gone = accounts.create_user("dora@shop.example", PASSWORD, None)
+        number = gone.id
+        db.session.delete(gone)
+    with writing():
+        assert accounts.create_user("erik@shop.example", PASSWORD, None).id == number + 1
+        db.session.execute(text("UPDATE user_number SET last = 1"))  # as after an older backup was put back
+    with writing():
+        assert accounts.create_user("fenna@shop.example", PASSWORD, None).id == number + 2
 
 
 def test_there_is_no_account_to_begin_with(app: Flask) -> None:

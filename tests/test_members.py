@@ -33,6 +33,7 @@ from tests.signing_in import (
 )
 
 pytestmark = [pytest.mark.usefixtures("people"), pytest.mark.parametrize("migrated", ["sqlite"], indirect=True)]
+NOW = datetime.now(UTC)
 MAIL: dict[str, Any] = {
     "POORT_MAIL_URL": "smtp://127.0.0.1:1", "POORT_MAIL_FROM": "poort@shop.example",
     "POORT_PUBLIC_URL": "http://localhost", "POORT_LOGIN_LIMIT": 500}
@@ -526,6 +527,51 @@ def test_a_key_that_can_not_be_made_is_said_at_its_field(app: Flask, form: dict[
     assert made() == []
 
 
+def test_the_invitations_of_a_revoked_key_end(app: Flask) -> None:
+    with writing():
+        own = db.session.get_one(accounts.Organisation, organisation())
+        key, _ = keys.create(own.name, None, "crm", NOW, ["members"])
+        _, text = invitations.invite(own, "dora@shop.example", "owner", audit.By(key_id=key.id, via="api"), NOW)
+        invitations.invite(own, "erik@shop.example", "owner", audit.COMMAND, NOW)
+        keys.revoke(key.id, NOW)
+    with pytest.raises(tickets.Spent):
+        tickets.find(text, tickets.INVITATION, NOW)
+    assert [each.email for each in invitations.waiting(organisation())] == ["erik@shop.example"]
+
+
+def test_what_fills_a_list_or_a_mailbox_has_an_end(app: Flask) -> None:
+    own = db.session.get_one(accounts.Organisation, organisation())
+    with writing():
+        for _ in range(keys.MOST):
+            number = keys.create(own.name, None, "", NOW)[0].id
+        with pytest.raises(keys.KeyFault, match="revoke those"):
+            keys.create(own.name, None, "", NOW)
+        keys.revoke(number, NOW)
+        keys.create(own.name, None, "", NOW)
+    alice = user("alice")
+    with writing():
+        for _ in range(sessions.MOST + 2):
+            sessions.begin(alice, "Firefox", NOW)
+    assert len(sessions.of(alice, NOW)) == sessions.MOST
+    with writing():
+        for _ in range(5):
+            invitations.invite(own, "dora@shop.example", "owner", audit.COMMAND, NOW)
+        with pytest.raises(accounts.AccountError, match="too often today"):
+            invitations.invite(own, "dora@shop.example", "owner", audit.COMMAND, NOW)
+        invitations.invite(own, "erik@shop.example", "owner", audit.COMMAND, NOW)
+
+
+def test_what_the_command_line_did_is_in_the_list(app: Flask) -> None:
+    runner = app.test_cli_runner()
+    for arguments in (
+        ("user", "create", "dora@shop.example", "--organisation", "Webwinkel B.V.", "--join"),
+        ("webhook", "set", "shop", "https://93.184.216.34/poort"), ("webhook", "remove", "shop"),
+        ("organisation", "end", "Webwinkel B.V."), ("organisation", "resume", "Webwinkel B.V."),
+    ):
+        assert runner.invoke(args=arguments).exit_code == 0, arguments
+    assert what() == ["member.add", "webhook.set", "webhook.remove", "organisation.end", "organisation.resume"]
+
+
 def test_a_key_may_end_on_a_day_of_ones_choice(app: Flask) -> None:
     day = datetime.now(UTC).date() + timedelta(days=10)
     assert new_key(signed_in(app, "alice"), days="until", until=day.isoformat()).status_code == 201
@@ -582,6 +628,7 @@ def test_the_list_is_read_in_pages_and_searched(app: Flask) -> None:
 def test_the_list_asks_as_much_for_many_rows_as_for_one(app: Flask) -> None:
     alice = signed_in(app, "alice")
     noted(("draft.change", "shop", {}))
+    alice.get("/console/audit")  # the first page of a day is remembered, with its language
     with queries() as for_one:
         alice.get("/console/audit")
     noted(*(("draft.change", "shop", {}) for _ in range(40)))

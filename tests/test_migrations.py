@@ -1,5 +1,6 @@
 """The migrations make the tables of the models, and go back and forth without touching a record."""
 
+from datetime import timedelta
 from typing import Any
 
 import flask_migrate
@@ -10,7 +11,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from consent import sites, versions
+from consent import accounts, keys, sites, versions
 from consent.db import db
 from tests.conftest import close, migrate
 from tests.servers import Postgres
@@ -39,6 +40,21 @@ def rows() -> list[tuple[Any, ...]]:
     found = [tuple(row) for row in db.session.execute(text(f"SELECT {names} FROM record ORDER BY id"))]
     db.session.rollback()
     return found
+
+
+def test_what_had_an_end_does_not_lose_it_in_an_older_poort(alone: Flask) -> None:
+    sites.apply(DEFINITION)
+    for scopes, end in ((["gate"], None), (["gate"], NOW + timedelta(days=1)), (["read"], None)):
+        keys.create(DEFINITION["organisation"], None, "", NOW, scopes, end)
+    accounts.create_user("alice@shop.example", "a long enough password", None)
+    gone = accounts.create_user("bob@shop.example", "a long enough password", None)
+    db.session.delete(gone)
+    db.session.commit()
+    db.session.remove()
+    flask_migrate.downgrade(revision="0006")
+    flask_migrate.upgrade()
+    assert [key.revoked_at is None for key in keys.every()] == [True, False, False]
+    assert db.session.scalar(text("SELECT last FROM user_number")) == 1, "the highest that anything tells"
 
 
 def test_records_stay_as_they_are_on_the_way_back_and_forth(alone: Flask) -> None:

@@ -74,6 +74,9 @@ def _drafts() -> None:
 
 
 def downgrade() -> None:
+    # An older Poort knows no end and no scopes: what had an end, or could not ask the gate, would open it for ever.
+    op.execute("UPDATE api_key SET revoked_at = coalesce(expires_at, created_at) "
+               "WHERE revoked_at IS NULL AND (expires_at IS NOT NULL OR CAST(scopes AS TEXT) NOT LIKE '%\"gate\"%')")
     op.drop_column("api_key", "expires_at")
     op.drop_column("api_key", "scopes")
     for name in ("restored", "reasons", "via", "published_by"):

@@ -383,7 +383,8 @@ def test_without_a_receipt_it_says_so(someone: Someone, axe_source: str) -> None
 @pytest.mark.parametrize("language", ["nl", "en"])
 def test_the_owner_s_list_is_fit_for_everybody(someone: Someone, axe_source: str, language: str) -> None:
     someone.poort.run(
-        "user", "create", f"{language}@shop.example", "--organisation", "Webwinkel B.V.", "--password", PASSWORD)
+        "user", "create", f"{language}@shop.example", "--organisation", "Webwinkel B.V.", "--password", PASSWORD,
+        "--join")
     receipt = someone.say()
     assert someone.poort.call("DELETE", "/v1/sites/shop/me", None, {"Poort-Receipt": receipt}).status == 204
     page = someone.page
