@@ -29,8 +29,8 @@ class Spent(Exception):
 
 
 class Ticket(db.Model):  # type: ignore[name-defined, misc]  # Flask-SQLAlchemy makes db.Model at run time
-    """One ticket. `email`: to whom it went, where no account has to be; `by`: who invited; `key_id`: with which API key,
-    whose end is the invitation's too.
+    """One ticket. `email`: to whom it went, where no account has to be; `by`: who invited; `key_id`: with which API
+    key, whose end is the invitation's too.
     """
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
