@@ -20,15 +20,16 @@ day it was shown. `daily_count` has the totals; `people` and bots are counted ap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Date, String
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent.db import add_up, db
+from consent.db import add_values, db
 from consent.gate import OPTIONAL
 
 # What a slice can be of; its buckets are the values. `variant` counts every showing, `source` every decision.
@@ -196,21 +197,54 @@ def _counters(outcome: str) -> tuple[int, ...]:
 
 def rows(found: Counted) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The rows for `daily_count` and those for `daily_slice`."""
-    totals: list[dict[str, Any]] = []
-    slices: dict[tuple[Any, ...], list[int]] = {}
+    totals, slices = _sums(found)
+    names = ("site", "dimension", "day", "bucket", *COUNTERS)
+    return ([dict(zip((*Tally._fields, "n"), row, strict=True)) for row in totals],
+            [dict(zip(names, row, strict=True)) for row in slices])
+
+
+def _sums(found: Counted) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The same as values in the order of the columns. This runs for every batch that is committed."""
+    totals: list[tuple[Any, ...]] = []
+    slices: dict[tuple[str, str, date, str], tuple[int, ...]] = {}
     for key, n in found.items():
         if isinstance(key, Tally):
-            totals.append({**key._asdict(), "n": n})
-        else:
-            sums = slices.setdefault(key[:4], [0] * len(COUNTERS))
-            for at, one in enumerate(_counters(key.outcome)):
-                sums[at] += one * n
-    names = Slice._fields[:4] + COUNTERS
-    return totals, [dict(zip(names, (*key, *sums), strict=True)) for key, sums in slices.items()]
+            totals.append((*key, n))
+            continue
+        site, day, dimension, bucket, outcome = key
+        row = (site, dimension, day, bucket)
+        old, one = slices.get(row, _NONE), _counters(outcome)
+        slices[row] = tuple([a + b * n for a, b in zip(old, one, strict=True)])
+    return totals, [(*key, *sums) for key, sums in slices.items()]
+
+
+_NONE = (0,) * len(COUNTERS)
 
 
 def add(connection: Connection, found: Counted) -> None:
     """Add so many of each to the counts; fewer than none are taken off."""
-    totals, slices = rows(found)
-    add_up(connection, DailyCount.__table__, totals)
-    add_up(connection, DailySlice.__table__, slices)
+    totals, slices = _sums(found)
+    add_values(connection, DailyCount.__table__, totals)
+    add_values(connection, DailySlice.__table__, slices)
+
+
+# On the way in --------------------------------------------------------------------------------------------------------
+
+_KIND = (
+    "site", "version", "action", "source", "language", "gpc", "page_group", "browser", "os", "device", "bot", "took",
+    "variant",
+)
+_kind = itemgetter(*_KIND)
+
+
+def of_new(row: Mapping[str, Any]) -> Tallies:
+    """As `of_record`. Decisions are much alike: what one of its kind adds is made out once a day (2 against 9 µs)."""
+    return list(_of_kind(_kind(row), _day(row), tuple(row["choices"].items()), tuple(row["trackers"].items())))
+
+
+@lru_cache(maxsize=4_096)
+def _of_kind(
+    kind: tuple[Any, ...], day: date, choices: tuple[tuple[str, bool], ...], trackers: tuple[tuple[str, bool], ...]
+) -> Tallies:
+    said = {"counted_on": day, "choices": dict(choices), "trackers": dict(trackers)}
+    return of_record({**dict(zip(_KIND, kind, strict=True)), **said})

@@ -400,8 +400,32 @@ def _adding(table: Table) -> str:
     return ", ".join(f'"{name}" = "{table.name}"."{name}" + excluded."{name}"' for name in counters)
 
 
+@cache
+def _adding_values(table: Table, dialect: str) -> str:
+    """As `_insert`, and adding. SQLite reads JSON arrays in half the time of objects; PostgreSQL reads objects alone."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    keys = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
+    values = ", ".join(f"value->>{at}" for at in range(len(table.columns)))
+    start = _insert(table, dialect) if dialect == "postgresql" else (
+        f'INSERT INTO "{table.name}" ({names}) SELECT {values} FROM json_each(?) WHERE true ON CONFLICT ({keys})')  # noqa: S608  # names of our own tables
+    return f"{start} DO UPDATE SET {_adding(table)}"
+
+
+def add_values(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add each row's counters to those of the row with the same primary key, or make that row. A row has a value for
+    each column, in their order, of types that JSON and SQLite share; the key's come first.
+    """
+    if not rows:
+        return
+    found: list[Any] = sorted(rows)  # so that two writers never wait for each other in a ring
+    if connection.dialect.name == "postgresql":
+        names = table.columns.keys()
+        found = [dict(zip(names, row, strict=True)) for row in found]
+    statement = _adding_values(table, connection.dialect.name)
+    connection.exec_driver_sql(statement, (msgspec.json.encode(found).decode(),))
+
+
 def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Add each row's counters to those of the row with the same primary key, or make that row."""
-    if rows:
-        statement = f"{_insert(table, connection.dialect.name)} DO UPDATE SET {_adding(table)}"
-        connection.exec_driver_sql(statement, (_as_json(table, rows),))
+    """The same of rows by the names of their columns."""
+    names = table.columns.keys()
+    add_values(connection, table, [tuple(row[name] for name in names) for row in rows])

@@ -410,7 +410,7 @@ def record(
     writer: GroupCommit, row: dict[str, Any], events: Sequence[dict[str, Any]] = ()
 ) -> "Future[Stored | None]":
     """Store the row, its counts and what has to be told of it in one commit."""
-    return writer.submit(row, counts.of_record(row), events)
+    return writer.submit(row, counts.of_new(row), events)
 
 
 # What the client says; the same id with other content is a conflict.

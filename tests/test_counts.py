@@ -132,3 +132,11 @@ def test_what_is_added_up_is_one_row_for_each_part() -> None:
     assert {name: device[name] for name in counts.COUNTERS} == {
         "shown": 0, "accept_all": 0, "necessary_only": 0, "custom": 3,
         **{name: 3 * granted for name, granted in choices.items()}}
+
+
+def test_what_is_remembered_of_a_kind_is_what_is_made_out_anew() -> None:
+    for changes in ({}, {}, {"took": 4_312}, {"variant": "b"}, {"gpc": True}, {"trackers": {"hotjar": False}}):
+        one = row("custom", **changes)
+        assert counts.of_new(one) == counts.of_record(one)
+    counts.of_new(row("custom")).clear()  # of the caller's own
+    assert counts.of_new(row("custom")) == counts.of_record(row("custom"))
