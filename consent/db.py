@@ -402,7 +402,7 @@ def _adding(table: Table) -> str:
 
 @cache
 def _adding_values(table: Table, dialect: str) -> str:
-    """As `_insert`, and adding. SQLite reads JSON arrays in half the time of objects; PostgreSQL reads objects alone."""
+    """As `_insert`, and adding. SQLite reads arrays in half the time of objects; PostgreSQL reads objects alone."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     keys = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
     values = ", ".join(f"value->>{at}" for at in range(len(table.columns)))
