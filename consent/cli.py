@@ -42,6 +42,7 @@ from consent.check_commands import check_command, matched, reason_option, refusa
 from consent.count_commands import counts_group
 from consent.db import db, writing
 from consent.endpoints import BadAddress
+from consent.experiment_commands import experiment_group
 from consent.job_commands import jobs_group
 from consent.organisation_commands import organisation_group
 from consent.report_commands import report_command
@@ -449,7 +450,7 @@ def register(app: Flask) -> None:
     _clear_errors(report_command)
     own = (
         site_group, user_group, key_group, webhook_group, jobs_group, organisation_group, backup_group, demo_group,
-        catalogue_group, counts_group)
+        catalogue_group, counts_group, experiment_group)
     for group in own:
         app.cli.add_command(group)
     groups: tuple[click.Group, ...] = (*own, db_group)

@@ -84,7 +84,8 @@ class Decision:
     """Where an experiment stands. `winner`: the number of a variant, 0 for the first; `since`: the day that showed it.
 
     `state`: running, winner, nothing (all planned showings are there, and no difference), or uneven (the variants were
-    shown in other shares than they should, so nothing may be concluded).
+    shown in other shares than they should, so nothing may be concluded). While it runs, `since` says that a winner shows
+    already, before the first week is over.
     """
 
     state: str
@@ -178,7 +179,7 @@ def decide(
     if winner is not None and len(days) >= FEWEST_DAYS:
         return Decision(WINNER, winner, since, totals, against)
     done = sum(count.shown for count in totals) >= showings and len(days) >= FEWEST_DAYS
-    return Decision(NOTHING if done else RUNNING, None, None, totals, against)
+    return Decision(NOTHING if done else RUNNING, None, since, totals, against)
 
 
 def _added(before: Sequence[Count], day: Sequence[Count]) -> list[Count]:

@@ -46,7 +46,8 @@ def test_a_plan_says_how_long_beforehand() -> None:
 
 def test_a_difference_beyond_chance_wins_after_a_week_and_not_before() -> None:
     early = decide(days(0.4, 0.6, number=3), [1, 1], 2_000)
-    assert early.state == RUNNING
+    assert (early.state, early.winner) == (RUNNING, None)
+    assert early.since is not None, "it shows already"
     assert early.against[0] is not None
     assert early.against[0].is_better
     late = decide(days(0.4, 0.6, number=7), [1, 1], 2_000)

@@ -1,11 +1,13 @@
 """The page of an experiment: made in a form, planned before it starts, started by publishing, followed and ended."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from consent import experiments, reports, sites, variant_fields, versions
@@ -14,6 +16,7 @@ from consent.db import db
 from tests.pages import Browser, signed_in
 from tests.shop import DEFINITION
 from tests.signing_in import send
+from tests.test_admin_api import Program, key_of
 from tests.test_experiments import SUMMER
 from tests.test_reports import count
 from tests.test_results import EVERYTHING, OWN, happened
@@ -187,3 +190,57 @@ def test_a_form_makes_the_experiment_that_fills_it() -> None:
     fields = variant_fields.fields_of(draft, draft["experiment"])
     again = sites.parse_definition({**DEFINITION, "experiment": variant_fields.made(draft, fields)})
     assert experiments.question(again) == experiments.question(draft)
+
+
+# -- for programs -----------------------------------------------------------------------------------------------------
+
+def test_a_program_plans_reads_and_ends(client: FlaskClient, alice: Browser) -> None:
+    traffic()
+    program = Program(client, key_of())
+    plan = program.call("POST", "/sites/shop/experiment/plan", {"goal": "analytics"}).get_json()
+    assert (plan["showings"], plan["days"], plan["long"], plan["rate"]) == (5_862, 15, False, 0.4)
+    for wrong in ({"goal": "money"}, {"goal": "analytics", "smallest": 0}, {"goal": "analytics", "smallest": True},
+                  {"goal": "analytics", "shares": [1]}, {"goal": "analytics", "more": 1}):
+        assert program.call("POST", "/sites/shop/experiment/plan", wrong).status_code == 422, wrong
+    assert program.call("GET", "/sites/shop/experiment").get_json() == {"running": None, "names": [], "result": None}
+    save(alice)
+    publish(alice)
+    found = program.call("GET", "/sites/shop/experiment").get_json()
+    assert (found["running"], found["names"], found["result"]["state"]) == ("summer", ["summer"], "running")
+    assert program.call("GET", "/sites/shop/experiment?id=winter").status_code == 404
+    reader = Program(client, key_of(scopes=("read",)))
+    end = {"id": "summer", "variant": "b"}
+    assert reader.call("POST", "/sites/shop/experiment/end", end).status_code == 403
+    assert program.call("POST", "/sites/shop/experiment/end", {**end, "variant": "z"}).status_code == 404
+    draft = shop().draft
+    sites.apply({**draft, "consent_days": 90})
+    db.session.commit()
+    pending = program.call("POST", "/sites/shop/experiment/end", end)
+    assert (pending.status_code, pending.get_json()["error"]) == (409, "pending")
+    sites.apply(draft)
+    db.session.commit()
+    ended = program.call("POST", "/sites/shop/experiment/end", end)
+    assert (ended.status_code, ended.headers["Location"]) == (201, "/v1/admin/sites/shop/versions/3")
+    assert program.call("GET", "/sites/shop/experiment?id=summer").get_json()["result"]["runs"] is False
+
+
+def test_the_commands_do_the_same(app: Flask, alice: Browser) -> None:
+    traffic()
+    runner = app.test_cli_runner()
+
+    def said(*arguments: str) -> str:
+        db.session.rollback()
+        return str(runner.invoke(args=["experiment", *arguments]).output)
+
+    assert said("plan", "shop") == "5862 showings: 15 days, at 400 a day and a rate of 40.0%\n"
+    assert "No experiment of shop runs" in said("show", "shop")
+    save(alice)
+    publish(alice)
+    happened("a", reports.today(), 300, (EVERYTHING, 60))
+    assert "summer: goes on, 300 of 5862 showings" in said("show", "shop")
+    assert json.loads(said("show", "shop", "--format", "json"))["id"] == "summer"
+    assert "There is no such variant." in said("end", "shop", "z")
+    assert said("end", "shop", "b") == "shop: version 3 is variant b; the experiment is over\n"
+    assert "summer: is over" in said("show", "shop", "--id", "summer")
+    assert "does not run" in said("end", "shop", "b")
+    assert "no site" in said("plan", "none")

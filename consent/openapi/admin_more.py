@@ -5,6 +5,7 @@ from consent.openapi.admin import IF_MATCH, LIMIT, SENT, STALE, asked, ok
 from consent.openapi.says import Call, Says, refused
 from consent.openapi.shapes import DoneSchema, RequestsSchema
 from consent.report_forms import BY
+from consent.views.admin.experiment import EndSchema, PlanSchema
 from consent.views.admin.figures import ScanSchema
 from consent.views.admin.organisation import InvitationSchema, RoleSchema
 from consent.views.admin.publishing import PublishSchema
@@ -50,6 +51,20 @@ SEEN: dict[str, Call] = {
         ScanSchema, {"url": "https://www.shop.example/", "pages": 5}),
     "GET /v1/admin/sites/{site}/scans/{id}": asked({200: ok("The look.", shapes.ScanReportSchema)}),
 }
+EXPERIMENTS: dict[str, Call] = {
+    "GET /v1/admin/sites/{site}/experiment": asked(
+        {200: ok("Where it stands.", shapes.ExperimentsSchema)}, query={
+            "id": "Its name; the running one when left out."}),
+    "POST /v1/admin/sites/{site}/experiment/plan": asked(
+        {200: ok("What it would take.", shapes.ExperimentPlanSchema)}, PlanSchema,
+        {"goal": "analytics", "smallest": 5, "shares": [1, 1]}),
+    "POST /v1/admin/sites/{site}/experiment/end": asked({
+        201: ok("Published.", shapes.MadeVersionSchema, Location="Where it is."), **STALE,
+        404: refused("This experiment does not run, or has no such variant; or there is no such site."),
+        409: refused("The draft has other changes, or the variant breaks the law."),
+        422: refused("Fields are wrong, or a finding needs a reason: then publish by the draft.")},
+        EndSchema, {"id": "summer", "variant": "b"}),
+}
 CATALOGUE: dict[str, Call] = {
     "GET /v1/admin/catalogue": asked({200: ok("The trackers.", shapes.CatalogueRowsSchema)}, query={
         "q": "A name, a vendor, a host, an address or a cookie."}),
@@ -80,4 +95,4 @@ VISITORS: dict[str, Call] = {
     **{f"POST /v1/admin/sites/{{site}}/visitors/{act}": asked(
         {200: ok("Done.", DoneSchema), **NOBODY}, AskedSchema, KNOWN) for act in ("erase", "restrict", "lift")},
 }
-CALLS: dict[str, Call] = {**ARCHIVE, **VISITORS, **ACCESS, **SEEN, **CATALOGUE}
+CALLS: dict[str, Call] = {**ARCHIVE, **VISITORS, **ACCESS, **SEEN, **EXPERIMENTS, **CATALOGUE}

@@ -365,3 +365,21 @@ class EvidenceSchema(Schema):
     counts = fields.Dict(required=True)
     consent_receipts = fields.Dict(required=True)
     versions = fields.Dict(required=True)
+
+
+class ExperimentsSchema(Schema):
+    """Where an experiment stands (docs/experiments.md), and the names of all that were published, newest first."""
+
+    running = fields.String(required=True, allow_none=True)
+    names = fields.List(fields.String(), required=True)
+    result = fields.Dict(required=True, allow_none=True)
+
+
+class ExperimentPlanSchema(Schema):
+    """What an experiment would take. `days` is null without showings in the last four weeks."""
+
+    rate = fields.Float(required=True)
+    per_day = fields.Float(required=True)
+    showings = fields.Integer(required=True)
+    days = fields.Integer(required=True, allow_none=True)
+    long = fields.Boolean(required=True)

@@ -2,6 +2,7 @@
 
 from consent.views.admin import (  # noqa: F401  # importing them adds their routes
     archive,
+    experiment,
     figures,
     gauges,
     organisation,
