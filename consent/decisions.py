@@ -84,8 +84,8 @@ class Decision:
     """Where an experiment stands. `winner`: the number of a variant, 0 for the first; `since`: the day that showed it.
 
     `state`: running, winner, nothing (all planned showings are there, and no difference), or uneven (the variants were
-    shown in other shares than they should, so nothing may be concluded). While it runs, `since` says that a winner shows
-    already, before the first week is over.
+    shown in other shares than they should, so nothing may be concluded). While it runs, `since` says that a winner
+    shows already, before the first week is over.
     """
 
     state: str

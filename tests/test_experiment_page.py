@@ -237,7 +237,8 @@ def test_the_commands_do_the_same(app: Flask, alice: Browser) -> None:
     save(alice)
     publish(alice)
     happened("a", reports.today(), 300, (EVERYTHING, 60))
-    assert "summer: goes on, 300 of 5862 showings" in said("show", "shop")
+    happened("b", reports.today(), 300, (EVERYTHING, 60))
+    assert "summer: goes on, 600 of 5862 showings" in said("show", "shop")
     assert json.loads(said("show", "shop", "--format", "json"))["id"] == "summer"
     assert "There is no such variant." in said("end", "shop", "z")
     assert said("end", "shop", "b") == "shop: version 3 is variant b; the experiment is over\n"
