@@ -101,10 +101,12 @@ def environment(database_url: str, **settings: Any) -> dict[str, str]:
     }
 
 
-def flask(env: Mapping[str, str], *arguments: str, succeed: bool = True) -> "subprocess.CompletedProcess[str]":
+def flask(
+    env: Mapping[str, str], *arguments: str, succeed: bool = True, patience: float = 120
+) -> "subprocess.CompletedProcess[str]":
     """Run `flask ARGUMENTS`; by default an exit status other than 0 is an error with what was printed."""
     done = subprocess.run(
-        [COMMANDS / "flask", *arguments], cwd=ROOT, env=dict(env), capture_output=True, text=True, timeout=120)
+        [COMMANDS / "flask", *arguments], cwd=ROOT, env=dict(env), capture_output=True, text=True, timeout=patience)
     if succeed and done.returncode != 0:
         raise AssertionError(f"flask {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
