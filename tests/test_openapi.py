@@ -61,8 +61,8 @@ def test_bodies_are_described_by_the_schemas_that_check_them(client: FlaskClient
     assert consent["properties"]["version"]["minimum"] == 1
     assert consent["properties"]["id"]["format"] == "uuid"
     assert set(shapes["Site"]["properties"]) == set(DEFINITION) | {
-        "claim_days", "experiment", "google_consent_mode", "google_consent_mode_reason", "leak_reports", "look",
-        "policy", "request_working_days", "texts"}
+        "claim_days", "count_visits", "experiment", "google_consent_mode", "google_consent_mode_reason", "leak_reports",
+        "look", "policy", "request_working_days", "texts"}
 
 
 @pytest.mark.usefixtures("shop")
