@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, select, tuple_
 
 from consent import suppression
-from consent.counts import COUNTERS, DIMENSIONS, DailySlice
+from consent.counts import COUNTERS, DailySlice
 from consent.db import db
 from consent.gate import OPTIONAL
 from consent.reports import Line, check_range, lines
@@ -25,6 +25,7 @@ from consent.versions import Version, published
 
 PARTS = ("device", "browser", "system", "language", "page_group", "version", "gpc", "variant", "took", "source")
 ANSWERS = ("accept_all", "necessary_only", "custom")
+_OF_TRACKERS = ("version", "on", "off", "visit", "visit_on", "visit_off")
 _UNSHOWN = ("took", "source")  # of these there are answers alone
 
 
@@ -117,31 +118,32 @@ class Figures:
         return Share(total.granted(name) if name in OPTIONAL else getattr(total, name), total.shown, self.spread)
 
 
-def figures(sites: Iterable[str], first: date, last: date) -> Figures:
-    """The figures of these sites over these days, both included; raises reports.BadRange.
+def figures(sites: Iterable[str], first: date, last: date, parts: Collection[str] = PARTS) -> Figures:
+    """The figures of these sites over these days, both included; raises reports.BadRange. `parts`: which of PARTS are
+    wanted, for the more are read the longer it takes.
 
     Who may see them has been settled at the door.
     """
     check_range(first, last)
     keys = tuple(sites)
     days = lines(keys, first, last)
-    cells = _cells(keys, first, last)
+    cells = _cells(keys, first, last, parts)
     spread = sum(n * int(weight) * (int(weight) - 1) for line in days for weight, n in line.sampled.items())
-    return Figures(keys, tuple(days), _parts(cells), _trackers(cells, spread), spread)
+    return Figures(keys, tuple(days), _parts(cells, parts), _trackers(cells, spread), spread)
 
 
 def before(found: Figures) -> Figures:
-    """The figures of as many days as these are, right before them."""
+    """The figures of as many days as these are, right before them, with the same parts."""
     days = timedelta(days=len(found.days))
-    return figures(found.sites, found.first - days, found.last - days)
+    return figures(found.sites, found.first - days, found.last - days, tuple(found.parts))
 
 
 Cells = Mapping[str, Mapping[tuple[str, str], Counter[str]]]  # dimension, site and bucket, counters
 
 
-def _cells(sites: Sequence[str], first: date, last: date) -> Cells:
+def _cells(sites: Sequence[str], first: date, last: date, parts: Collection[str]) -> Cells:
     found: dict[str, dict[tuple[str, str], Counter[str]]] = defaultdict(dict)
-    for row in db.session.execute(_query(sites, first, last)):
+    for row in db.session.execute(_query(sites, first, last, {*parts, *_OF_TRACKERS})):
         counters = Counter({name: int(getattr(row, name)) for name in COUNTERS})
         if row.dimension in _UNSHOWN:
             counters["shown"] = sum(counters[name] for name in ANSWERS)
@@ -149,22 +151,22 @@ def _cells(sites: Sequence[str], first: date, last: date) -> Cells:
     return found
 
 
-def _query(sites: Sequence[str], first: date, last: date) -> Select[Any]:
+def _query(sites: Sequence[str], first: date, last: date, dimensions: Collection[str]) -> Select[Any]:
     table = DailySlice.__table__.c
     answered = table.accept_all + table.necessary_only + table.custom
     shown = case((table.shown < answered, answered), else_=table.shown)
     sums = [func.sum(shown if name == "shown" else table[name]).label(name) for name in COUNTERS]
     query = select(table.site, table.dimension, table.bucket, *sums)
     # The dimensions are named so that the database finds the days in its index.
-    query = query.where(table.site.in_(sites), table.dimension.in_(DIMENSIONS), table.day.between(first, last))
+    query = query.where(table.site.in_(sites), table.dimension.in_(sorted(dimensions)), table.day.between(first, last))
     return query.group_by(table.site, table.dimension, table.bucket)
 
 
-def _parts(cells: Cells) -> dict[str, list[Part]]:
+def _parts(cells: Cells, wanted: Collection[str]) -> dict[str, list[Part]]:
     """Each dimension's parts, the largest first; versions of several sites stay apart as `site:3`."""
     several = len({site for rows in cells.values() for site, _ in rows}) > 1
     found: dict[str, list[Part]] = {}
-    for dimension in PARTS:
+    for dimension in (name for name in PARTS if name in wanted):
         sums: dict[str, Counter[str]] = defaultdict(Counter)
         for (site, bucket), counters in cells.get(dimension, {}).items():
             sums[f"{site}:{bucket}" if several and dimension in ("version", "variant") else bucket].update(counters)

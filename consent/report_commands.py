@@ -30,7 +30,7 @@ def report_command(keys: tuple[str, ...], first: str, last: str, by: str, form: 
         days = reports.parse_range(first, last, today(zone(where)))
     except reports.BadRange as fault:
         raise click.ClickException(f"--{fault.field}: {fault.sentence}") from fault
-    found = breakdowns.figures(keys, *days)
+    found = breakdowns.figures(keys, *days, breakdowns.PARTS if form == "xlsx" else report_forms.parts_of(by))
     _write(_told(found, breakdowns.before(found), by, form, where), output)
 
 

@@ -26,6 +26,12 @@ BY: Final = ("day", "week", "total", "tracker", *PARTS)
 SHARES: Final = ("answered", "ignored", *ANSWERS, *OPTIONAL, "suspect")
 HIDDEN: Final = "hidden"
 
+
+def parts_of(by: str) -> tuple[str, ...]:
+    """Which parts breakdowns.figures has to read for one of BY."""
+    return (by,) if by in PARTS else ()
+
+
 Cell = str | int | float | date | None
 Say = Callable[[str], str]
 

@@ -26,7 +26,8 @@ PROMISED = {
     "GET /.well-known/gpc.json", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /docs",
 }
 # Pages that people use in a browser.
-FOR_PEOPLE = ("/console/", "/login", "/logout", "/sign-up", "/lost-password", "/join/", "/static/", "/demo/")
+FOR_PEOPLE = ("/console/", "/login", "/logout", "/sign-up", "/lost-password", "/join/", "/leave/", "/static/",
+              "/demo/")
 
 
 def documented(client: FlaskClient) -> set[str]:

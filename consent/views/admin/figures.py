@@ -76,9 +76,10 @@ def show_group(key: ApiKey) -> Response:
 def _report(key: ApiKey, sites: list[str], asked: dict[str, Any]) -> Response:
     where = zone(key.organisation.time_zone)
     try:
-        found = breakdowns.figures(sites, *reports.parse_range(asked["from_"], asked["to"], today(where)))
+        days = reports.parse_range(asked["from_"], asked["to"], today(where))
     except reports.BadRange as fault:
         raise invalid({fault.field: fault.sentence}) from fault
+    found = breakdowns.figures(sites, *days, report_forms.parts_of(asked["by"]))
     told = report_forms.as_json(found, breakdowns.before(found), asked["by"])
     return answer({**told, "time_zone": where.key})
 
