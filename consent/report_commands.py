@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from consent import breakdowns, report_forms, reports, sites
-from consent.zones import today, zone
+from consent.zones import zone
 
 _FORMS: Final = ("table", "json", "csv", "xlsx")
 
@@ -27,7 +27,7 @@ def report_command(keys: tuple[str, ...], first: str, last: str, by: str, form: 
         raise click.ClickException("--output: say to which file the sheets go, such as --output report.xlsx.")
     where = _zone(keys)
     try:
-        days = reports.parse_range(first, last, today(zone(where)))
+        days = reports.parse_range(first, last, reports.today(zone(where)))
     except reports.BadRange as fault:
         raise click.ClickException(f"--{fault.field}: {fault.sentence}") from fault
     found = breakdowns.figures(keys, *days, breakdowns.PARTS if form == "xlsx" else report_forms.parts_of(by))

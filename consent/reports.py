@@ -9,11 +9,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select
 
+from consent import zones
 from consent.counts import DailyCount
 from consent.db import db
 from consent.gate import OPTIONAL
@@ -203,9 +205,9 @@ def weeks(days: Iterable[Line]) -> list[Line]:
 
 # Which days -----------------------------------------------------------------------------------------------------------
 
-def today() -> date:
-    """Today, in UTC."""
-    return datetime.now(UTC).date()
+def today(where: ZoneInfo = zones.USUAL_ZONE) -> date:
+    """Today where an organisation is."""
+    return zones.today(where)
 
 
 def parse_range(first: str, last: str, now: date) -> tuple[date, date]:

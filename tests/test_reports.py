@@ -5,7 +5,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ def count(*rows: tuple[Any, ...], site: str = "shop") -> None:
 
 
 def test_a_report_is_what_visitors_did(app: Flask, shop: Any, post: Callable[..., Any]) -> None:
-    day = datetime.now(UTC).date()
+    day = reports.today()
     shown = {"type": "shown", "version": 1, "language": "nl", "page_group": None}
     for agent in (FIREFOX, FIREFOX, FIREFOX, FIREFOX, FIREFOX, BOT):
         headers = {"User-Agent": agent, "Content-Type": "application/json"}

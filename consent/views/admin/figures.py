@@ -15,7 +15,7 @@ from consent.scans import Scan
 from consent.shapes import one_of
 from consent.sites import Site
 from consent.views.admin.doors import answer, body, by, needs, query, views
-from consent.zones import today, zone
+from consent.zones import zone
 
 
 class ReportQuerySchema(Schema):
@@ -76,7 +76,7 @@ def show_group(key: ApiKey) -> Response:
 def _report(key: ApiKey, sites: list[str], asked: dict[str, Any]) -> Response:
     where = zone(key.organisation.time_zone)
     try:
-        days = reports.parse_range(asked["from_"], asked["to"], today(where))
+        days = reports.parse_range(asked["from_"], asked["to"], reports.today(where))
     except reports.BadRange as fault:
         raise invalid({fault.field: fault.sentence}) from fault
     found = breakdowns.figures(sites, *days, report_forms.parts_of(asked["by"]))
