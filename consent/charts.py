@@ -80,11 +80,14 @@ def _values(chart: Chart, at: int) -> str:
 
 
 def _number(chart: Chart, value: float | None) -> str:
-    if value is None:
-        return "–"
-    if chart.unit == "%":
-        return str(format_percent(value, format="#,##0.#%", locale=chart.language))
-    return str(format_decimal(value, locale=chart.language))
+    return "–" if value is None else _written(value, chart.unit, chart.language)
+
+
+@lru_cache(maxsize=10_000)
+def _written(value: float, unit: str, language: str) -> str:
+    if unit == "%":
+        return str(format_percent(value, format="#,##0.#%", locale=language))
+    return str(format_decimal(value, locale=language))
 
 
 # Its forms ------------------------------------------------------------------------------------------------------------
@@ -146,13 +149,15 @@ class _Columns:
     """What both kinds of chart have beside pygal's own: a place to point at for each column, and the marks."""
 
     chart: Chart
-    width_of_all: float
 
     def _tooltip_data(self, *_: Any, **__: Any) -> None:
         """Nothing: the columns say the values."""
 
-    def _static_value(self, *_: Any, **__: Any) -> None:
-        """Nothing: as above."""
+    _static_value = _confidence_interval = _tooltip_and_print_values = _tooltip_data
+
+    def _format(self, *_: Any) -> str:
+        """Nothing: as above. With these a chart costs half of what it would."""
+        return ""
 
     def _plot(self) -> None:
         super()._plot()  # type: ignore[misc]  # of pygal's class beside this one
