@@ -146,6 +146,8 @@ def where(address: str) -> tuple[list[str], str | None]:
         raise wrong from None
     if parts.scheme not in ("https", "http") or not re.fullmatch(r"[a-z0-9.-]+", host):
         raise wrong
+    if "." not in host and "://" not in text and host != "localhost":  # a name of an intranet comes with its scheme
+        raise wrong
     default = {"https": 443, "http": 80}[parts.scheme]
     tail = f":{port}" if port and port != default else ""
     bare = host.removeprefix("www.")

@@ -10,7 +10,7 @@ Legitimate interest is no field anywhere: it is never a basis for storing or rea
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import date
 from functools import cache, lru_cache
@@ -324,7 +324,7 @@ class SiteTrackerSchema(Schema):
     storage = shapes.several(fields.Nested(StorageSchema))
     elements = shapes.elements()
     embed = shapes.flag()
-    purpose = shapes.purpose(200)
+    purpose = shapes.own_purpose(200)
     policy_url = shapes.https()
 
     @validates_schema
@@ -357,7 +357,10 @@ def _whole(entry: Row) -> Row:
                 "transfer": entry.get("country") not in EEA}
     below: Mapping[str, Any] = CATALOGUE.get(entry["id"]) or own
     row = {"reason": None, **below, "exempt": False, "agreement": None, **entry}
-    return {field: deepcopy(row[field]) for field in FROZEN}
+    whole = {field: deepcopy(row[field]) for field in FROZEN}
+    spoken = row["purpose"]  # of an own tracker in the site's languages alone, which are those that visitors read
+    whole["purpose"] = {language: spoken.get(language) or next(iter(spoken.values())) for language in shapes.LANGUAGES}
+    return whole
 
 
 def resolve(entry: Mapping[str, Any], jurisdiction: str) -> Row:
@@ -367,6 +370,13 @@ def resolve(entry: Mapping[str, Any], jurisdiction: str) -> Row:
     """
     found: Row = json.loads(_resolved(json.dumps(dict(entry), sort_keys=True), jurisdiction))
     return found
+
+
+def check_languages(entry: Mapping[str, Any], languages: Sequence[str]) -> None:
+    """Whether an own tracker says its purpose in every language of the site; raises ValidationError, nested."""
+    lacking = [language for language in languages if language not in entry.get("purpose", languages)]
+    if lacking:
+        raise ValidationError({"purpose": {name: ["is needed for a tracker of your own"] for name in lacking}})
 
 
 @lru_cache(4_096)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any, Final
 
-from marshmallow import Schema, ValidationError, fields, validate, validates
+from marshmallow import Schema, ValidationError, fields, validate, validates, validates_schema
 
 from consent.patterns import DURATION, HOST, matches
 
@@ -99,6 +99,17 @@ def purpose(longest: int, **kwargs: Any) -> fields.Nested:
     """A sentence in each language."""
     sentences: dict[str, Any] = {language: plain_text(longest, required=True) for language in LANGUAGES}
     return fields.Nested(Schema.from_dict(sentences, name=f"Purpose{longest}Schema"), **kwargs)
+
+
+def own_purpose(longest: int) -> fields.Nested:
+    """A sentence in each language of the site, which alone knows them (catalogue.check_languages)."""
+    def one_at_least(self: Schema, data: dict[str, str], **_: Any) -> None:
+        if not data:
+            raise ValidationError("is needed for a tracker of your own")
+
+    sentences: dict[str, Any] = {language: plain_text(longest) for language in LANGUAGES}
+    sentences["one_at_least"] = validates_schema(one_at_least)
+    return fields.Nested(type(f"OwnPurpose{longest}Schema", (Schema,), sentences))
 
 
 class Said(fields.Field[Any]):

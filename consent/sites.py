@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, defer, joinedload, mapped_column, relationshi
 
 from consent import audit, experiments
 from consent.accounts import Membership, Organisation, User, organisation_named
-from consent.catalogue import CATALOGUE, SiteTrackerSchema, plain_text, resolve
+from consent.catalogue import CATALOGUE, SiteTrackerSchema, check_languages, plain_text, resolve
 from consent.db import Moment, db
 from consent.gate import OPTIONAL
 from consent.look import LookSchema
@@ -211,6 +211,7 @@ class SiteSchema(Schema):
                     raise ValidationError({"id": ["Is in the list already."]})
                 seen.add(entry["id"])
                 resolve(entry, data["jurisdiction"])
+                check_languages(entry, data["languages"])
             except ValidationError as error:
                 faults[index] = error.messages
         if faults:

@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 
 from consent import accounts, keys, reports, sites
 from consent.audit import Audit
-from consent.db import db
+from consent.db import db, writing
 from consent.sites import Site
 from consent.versions import Version
 from consent.views.admin.doors import KeyLimit
@@ -324,6 +324,13 @@ class TestTheArchive:
         assert (back.status_code, back.get_json()["number"], back.get_json()["restored"]) == (201, 3, 1)
         assert len(program.call("GET", "/sites/shop").get_json()["definition"]["trackers"]) == 5
         assert program.call("POST", "/sites/shop/versions/9/restore", {}, If_Match='"3"').status_code == 404
+
+    def test_a_key_that_only_publishes_does_not_replace_the_draft(self, app: Flask, program: Program) -> None:
+        with writing():
+            _, key = keys.create(DEFINITION["organisation"], None, "", datetime.now(UTC), ["read", "publish"])
+        answer = app.test_client().post("/v1/admin/sites/shop/versions/1/restore", json={}, headers={
+            "Authorization": f"Bearer {key}", "If-Match": '"1"'})
+        assert (answer.status_code, "write" in answer.get_json()["message"]) == (403, True)
 
     def test_the_versions_come_in_pages_and_one_by_one(self, program: Program) -> None:
         program.call("PUT", "/sites/shop", {**DEFINITION, "trackers": [{"id": "ga4"}]}, If_Match='"1"')

@@ -661,7 +661,8 @@ def test_a_lawful_entry_is_taken(entry: Entry) -> None:
     (OWN | {"cookies": [{"name": "_own", "duration": "long"}]}, "cookies.0.duration"),
     (OWN | {"cookies": [{"name": "poort", "duration": "P1D"}]}, "cookies.0.name"),
     (OWN | {"storage": [{"name": "own"}]}, "storage.0.kind"),
-    (OWN | {"purpose": {"nl": "Telt."}}, "purpose.en"),
+    (OWN | {"purpose": {"de": "Misst."}}, "purpose.de"),
+    (OWN | {"purpose": {}}, "purpose._schema"),
     (OWN | {"policy_url": "http://shop.example"}, "policy_url"),
     (OWN | {"id": "Own Stats"}, "id"),
     (OWN | {"legitimate_interest": True}, "legitimate_interest"),  # A5

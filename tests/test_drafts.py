@@ -20,7 +20,7 @@ import pytest
 import rfc8785
 from flask import Flask
 
-from consent import audit, differences, history, linter, sites, versions
+from consent import audit, differences, edits, history, linter, sites, versions
 from consent.db import db
 from consent.views.console import fields
 from tests import servers
@@ -179,7 +179,7 @@ def test_an_old_version_comes_back_under_a_new_number_and_asks_by_the_same_rules
     assert "Nieuw" in text(page.text)
     path = "/console/sites/shop/versions/1/restore"
     reasons = {unescape(name): "Zo." for name in re.findall(r'name="(reason:[^"]+)"', page.text)}
-    assert alice.post(path, data={**hidden(page.text), **reasons}).status_code == 303
+    assert alice.post(path, data={**hidden(page.text), **reasons, "confirmed": "1"}).status_code == 303
     old, new = (history.version_of(site(), number) for number in (1, 3))
     assert (new.restored, site().current, site().name) == (1, 3, "Webwinkel")
     assert new.snapshot == old.snapshot
@@ -192,6 +192,30 @@ def test_an_old_version_comes_back_under_a_new_number_and_asks_by_the_same_rules
     assert "Versie 3 Gepubliceerd zet versie 1 terug" in listed
     stale = alice.post(path.replace("/1/", "/2/"), data=hidden(page.text))
     assert (stale.status_code, site().current) == (409, 3)
+
+
+def test_what_a_file_manages_is_asked_about_wherever_it_is_changed(app: Flask, people: Any) -> None:
+    """The next `flask site apply` overwrites it, so nobody changes it in passing."""
+    alice = signed_in(app, "alice")
+    sites.apply({**DEFINITION, "name": "Winkel"})
+    db.session.commit()
+    before, revision = site().draft, site().revision
+    shown = {"revision": str(revision), "csrf_token": hidden(alice.get(PUBLISH).text)["csrf_token"]}
+    there = "/console/sites/shop"
+    changes: dict[str, dict[str, str]] = {
+        f"{there}/banner": {
+            **edits.fields_of(before), "base": edits.base_of(before), "texts.nl.title": "Koekjes van {controller}"},
+        f"{there}/leaks": {"on": "on", "share": "10"},
+        f"{PUBLISH}/discard": {}, f"{there}/versions/1/restore": {},
+    }
+    for path, typed in changes.items():
+        asked = alice.post(path, data={**shown, **typed})
+        assert (asked.status_code, asked.text.count('name="confirmed" value="1"')) == (200, 1), path
+        assert all(f'name="{name}"' in asked.text for name in typed), path
+        assert (site().draft, site().revision, site().current) == (before, revision, 1), path
+    path = f"{there}/leaks"
+    assert alice.post(path, data={**shown, **changes[path], "confirmed": "1"}).status_code == 303
+    assert site().draft["leak_reports"]
 
 
 def test_what_a_draft_changed_can_be_dropped(app: Flask, people: Any) -> None:

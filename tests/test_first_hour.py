@@ -140,6 +140,7 @@ def test_a_profile_speaks_of_the_owners_firm_alone(app: Flask, start: str) -> No
     ("www.shop.co.uk", ["https://shop.co.uk", "https://www.shop.co.uk"], "shop.co.uk"),
     ("app.shop.example", ["https://app.shop.example"], None),
     ("http://127.0.0.1:8080/x", ["http://127.0.0.1:8080"], None),
+    ("http://shop", ["http://shop"], None),
     ("localhost:8000", ["https://localhost:8000"], None),
     ("https://shop.example:443", ["https://shop.example", "https://www.shop.example"], "shop.example"),
     ("café.example", ["https://xn--caf-dma.example", "https://www.xn--caf-dma.example"], "xn--caf-dma.example"),
@@ -150,7 +151,7 @@ def test_origins_and_cookie_domain_follow_from_the_address(address: str, origins
 
 @pytest.mark.parametrize("address", [
     "", "ftp://shop.example", "javascript:alert(1)", "shop example", "https://[", "<b>", "http://shop.example:99999",
-    "data:text/html,x",
+    "data:text/html,x", "shop", "shop:8000", "shop/contact",
 ])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(beginnings.BadBeginning):

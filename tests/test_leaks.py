@@ -369,7 +369,7 @@ def test_the_owner_turns_it_on_and_off_in_the_draft(app: Flask) -> None:
     def save(**form: str) -> Any:
         db.session.rollback()
         revision = str(sites.site_for_key("shop").revision)
-        return alice.post(PAGE, data={"csrf_token": alice.token(PAGE), "revision": revision, **form})
+        return alice.post(PAGE, data={"csrf_token": alice.token(PAGE), "revision": revision, "confirmed": "1", **form})
 
     for wrong in ("0", "101", "1.5", "", "x", "²"):
         answer = save(on="on", share=wrong)

@@ -404,7 +404,7 @@ def send(browser: Browser, path: str, **fields: Any) -> TestResponse:
     """A form of the page, with the token that stands on the list of scans."""
     page = browser.get("/console/sites/shop/scans").text
     token = page.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
-    return browser.post(path, data={"csrf_token": token, **fields})
+    return browser.post(path, data={"csrf_token": token, "confirmed": "1", **fields})
 
 
 def test_the_report_is_for_members_and_the_beginning_for_owners(app: Flask, done: int) -> None:
@@ -458,6 +458,8 @@ def test_proposed_trackers_are_added_to_the_draft(app: Flask, done: int) -> None
     alice = signed_in(app, "alice")
     path = f"/console/sites/shop/scans/{done}"
     assert 'value="clarity"' in alice.get(path).text
+    asked = send(alice, f"{path}/trackers", tracker=["clarity"], revision="1", confirmed="")
+    assert (asked.status_code, 'name="confirmed" value="1"' in asked.text) == (200, True), "a file manages the shop"
     for revision, there in (("0", False), ("x", False), (str(sites.site_for_key("shop").revision), True)):
         assert send(alice, f"{path}/trackers", tracker=["clarity", "leadinfo"], revision=revision).status_code == 303
         db.session.rollback()

@@ -180,6 +180,19 @@ def test_what_a_file_manages_is_changed_here_only_on_purpose(app: Flask) -> None
     assert draft() == before
 
 
+def test_an_own_tracker_speaks_the_languages_of_the_site_alone(app: Flask) -> None:
+    spoken = {key: value for key, value in OWN.items() if key != "purpose"} | {"purpose": {"nl": "Telt het bezoek."}}
+    sites.apply({**DEFINITION, "languages": ["nl"], "default_language": "nl", "trackers": [spoken]})
+    db.session.commit()
+    alice = signed_in(app, "alice")
+    page = alice.get(f"{HERE}/of/{OWN['id']}").text
+    assert ('name="purpose_nl"' in page, 'name="purpose_en"' in page) == (True, False)
+    assert send(alice, f"/of/{OWN['id']}", **form(alice, f"/of/{OWN['id']}")).status_code == 303
+    assert draft() == {OWN["id"]: spoken}
+    with pytest.raises(sites.DefinitionError, match=r"trackers\.0\.purpose\.en"):
+        sites.apply({**DEFINITION, "languages": ["nl", "en"], "trackers": [spoken]})
+
+
 # What a site says ---------------------------------------------------------------------------------------------------
 
 

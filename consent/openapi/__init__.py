@@ -52,8 +52,9 @@ def calls(app: Flask) -> Iterator[tuple[str, str, str, str]]:
 def _said(handler: Any) -> str:
     text = inspect.getdoc(handler) or ""
     said = re.sub(r"^`[A-Z]+ [^`]*`: ", "", text.split("\n\n")[0].replace("\n", " "))
-    scope = f" Needs the scope {handler.scope}." if hasattr(handler, "scope") else ""
-    return said[:1].upper() + said[1:] + scope
+    scopes = getattr(handler, "scopes", ())
+    needed = f" Needs the scope{'s' * (len(scopes) > 1)} {' and '.join(scopes)}." if scopes else ""
+    return said[:1].upper() + said[1:] + needed
 
 
 def document(app: Flask, public_url: str) -> dict[str, Any]:

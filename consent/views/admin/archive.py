@@ -43,7 +43,7 @@ def show_version(key: ApiKey, site: Site, number: int) -> Response:
 
 
 @views.post("/sites/<site>/versions/<int:number>/restore")
-@needs("publish")
+@needs("publish", "write")
 def restore_version(key: ApiKey, site: Site, number: int) -> Response:
     """Publish an old version as a new one; the draft becomes the same, so If-Match names the one that was read."""
     asked, expected = body(PUBLISH), revision()

@@ -5,7 +5,7 @@ instead of its name. What is another organisation's looks like what is not there
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final
@@ -58,8 +58,8 @@ def register(app: Flask, settings: Settings) -> None:
 
 # Who asks -------------------------------------------------------------------------------------------------------------
 
-def needs(scope: str, everywhere: bool = False) -> Callable[[View], View]:
-    """For a key with this scope, with `everywhere` for one of all sites: without a key 401, without the scope 403, and
+def needs(*scopes: str, everywhere: bool = False) -> Callable[[View], View]:
+    """For a key with these scopes, with `everywhere` for one of all sites: without a key 401, without a scope 403, and
     for what the key does not open 404.
     """
 
@@ -69,12 +69,12 @@ def needs(scope: str, everywhere: bool = False) -> Callable[[View], View]:
             key = _key()
             if key is None:
                 return response(_NO_KEY)
-            _permit(key, scope, everywhere)
+            _permit(key, scopes, everywhere)
             if "site" in where:
                 where["site"] = keys.site_for(key, where["site"])
             return view(key, **where)
 
-        guarded.scope = scope  # type: ignore[attr-defined]  # for the description of the API, and for tests
+        guarded.scopes = scopes  # type: ignore[attr-defined]  # for the description of the API, and for tests
         return guarded
 
     return around
@@ -92,9 +92,10 @@ def _key() -> ApiKey | None:
     return key
 
 
-def _permit(key: ApiKey, scope: str, everywhere: bool) -> None:
-    if not keys.permits(key, scope):
-        raise Refused(403, "no_scope", f"This key may not do that: it lacks the scope {scope}.")
+def _permit(key: ApiKey, scopes: Sequence[str], everywhere: bool) -> None:
+    for scope in scopes:
+        if not keys.permits(key, scope):
+            raise Refused(403, "no_scope", f"This key may not do that: it lacks the scope {scope}.")
     if everywhere and key.site is not None:
         raise Refused(403, "one_site", "This key is for one site; this needs a key for all sites of the organisation.")
 

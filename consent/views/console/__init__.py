@@ -26,7 +26,7 @@ from consent.numbers import number
 from consent.sign_in import present
 from consent.views import headers, language
 from consent.views.console import places
-from consent.views.console.doors import owner_of
+from consent.views.console.doors import Unconfirmed, ask_once_more, owner_of
 
 views = Blueprint("console", __name__, url_prefix="/console")
 
@@ -39,6 +39,7 @@ def members_only(blueprint: Blueprint) -> None:
     blueprint.before_request(auth_required("session")(_be_here))
     blueprint.after_request(headers.keep_nowhere)
     blueprint.context_processor(_of_the_member)
+    blueprint.register_error_handler(Unconfirmed, ask_once_more)
 
 
 def _of_the_member() -> dict[str, Any]:

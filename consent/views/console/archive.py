@@ -14,7 +14,7 @@ from consent.db import writing
 from consent.numbers import number
 from consent.sites import Site
 from consent.views.console import faults, members_only, words
-from consent.views.console.doors import by_user, fresh, member_of, owner_of
+from consent.views.console.doors import be_sure, by_user, fresh, member_of, owner_of
 from consent.views.console.publishing import checked, reasons_typed
 
 views = Blueprint("history", __name__, url_prefix="/console/sites/<key>/versions")
@@ -93,6 +93,7 @@ def restore(key: str, number: int) -> ResponseReturnValue:
     try:
         with writing():
             site = owner_of(key)
+            be_sure(site)
             made, new = history.restore(
                 site, number, _number(request.form.get("revision", "")), datetime.now(UTC), by_user(), reasons)
             published = made.number

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from flask import abort, redirect, request, url_for
+from flask import abort, redirect, render_template, request, url_for
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
@@ -30,6 +30,28 @@ def owner_of(key: str) -> sites.Site:
     if role != "owner":
         abort(403)
     return site
+
+
+class Unconfirmed(Exception):
+    """The site is managed by a file, and nobody said that it is to be changed here all the same."""
+
+    def __init__(self, site: sites.Site) -> None:
+        super().__init__(site.key)
+        self.key = site.key
+
+
+def be_sure(site: sites.Site) -> None:
+    """Before a draft is changed that a file manages; raises Unconfirmed, which asks with the same form once more."""
+    if site.managed == "file" and not request.form.get("confirmed"):
+        raise Unconfirmed(site)
+
+
+def ask_once_more(unconfirmed: Unconfirmed) -> ResponseReturnValue:
+    """The form that was sent, to be sent with a confirmation."""
+    given = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    back = request.path if _has_a_page() else url_for("console.site", key=unconfirmed.key)
+    return render_template(
+        "console/confirm.html", site=owner_of(unconfirmed.key), role="owner", given=given, back=back)
 
 
 def by_user() -> audit.By:

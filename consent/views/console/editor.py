@@ -16,7 +16,7 @@ from consent.gate import CATEGORIES
 from consent.marks import mark
 from consent.views import headers
 from consent.views.console import members_only
-from consent.views.console.doors import by_user, member_of, owner_of
+from consent.views.console.doors import be_sure, by_user, member_of, owner_of
 
 views = Blueprint("editor", __name__, url_prefix="/console/sites/<key>/banner")
 members_only(views)
@@ -86,6 +86,7 @@ def _saved(key: str) -> ResponseReturnValue:
             clashes, kept = edits.compare(base, site.draft, typed)
             definition = site.draft if clashes else sites.parse_definition(edits.changed(site.draft, typed))
             if definition != site.draft:
+                be_sure(site)
                 sites.change(site, definition, site.revision, by_user())
     except sites.DefinitionError as error:
         return _page(owner_of(key), "owner", typed, faults=error.faults), 400

@@ -14,7 +14,7 @@ from consent.marks import mark
 from consent.numbers import number
 from consent.versions import Published
 from consent.views.console import fields, members_only
-from consent.views.console.doors import by_user, member_of, owner_of
+from consent.views.console.doors import be_sure, by_user, member_of, owner_of
 
 views = Blueprint("leaks", __name__, url_prefix="/console/sites/<key>/leaks")
 members_only(views)
@@ -55,6 +55,7 @@ def change(key: str) -> ResponseReturnValue:
     try:
         with writing():
             site = owner_of(key)
+            be_sure(site)
             sites.change(site, _changed(site, typed), fields.revision(), by_user())
     except sites.Stale:
         flash(gettext(STALE), "warn")

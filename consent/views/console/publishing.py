@@ -18,7 +18,7 @@ from consent.db import writing
 from consent.sign_in import present
 from consent.sites import Site
 from consent.views.console import faults, fields, members_only, words
-from consent.views.console.doors import by_user, fresh, member_of, owner_of
+from consent.views.console.doors import be_sure, by_user, fresh, member_of, owner_of
 
 views = Blueprint("publishing", __name__, url_prefix="/console/sites/<key>")
 members_only(views)
@@ -71,6 +71,7 @@ def discard(key: str) -> ResponseReturnValue:
     try:
         with writing():
             site = owner_of(key)
+            be_sure(site)
             history.discard(site, fields.revision(), by_user())
     except sites.Stale:
         return _page(*member_of(key), Told(stale=True)), 409

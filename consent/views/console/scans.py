@@ -14,8 +14,8 @@ from consent.db import writing
 from consent.numbers import number
 from consent.scanner import BadTarget
 from consent.views import headers, language
-from consent.views.console import members_only
-from consent.views.console.doors import by_user, member_of, owner_of
+from consent.views.console import fields, members_only
+from consent.views.console.doors import be_sure, by_user, member_of, owner_of
 
 views = Blueprint("scans", __name__, url_prefix="/console/sites/<key>/scans")
 members_only(views)
@@ -116,8 +116,8 @@ def add(key: str, id: int) -> ResponseReturnValue:
             definition = scans.with_chosen(site.draft, report, chosen)
             added = len(definition["trackers"]) - len(site.draft["trackers"])
             if added:
-                revision = int(request.form.get("revision", "0")[:9])
-                sites.change(site, sites.parse_definition(definition), revision, by_user())
+                be_sure(site)
+                sites.change(site, sites.parse_definition(definition), fields.revision(), by_user())
     except sites.Stale:
         flash(gettext("Somebody else changed the draft meanwhile. Look at the proposals again."), "warn")
     except (sites.DefinitionError, ValueError) as error:

@@ -22,7 +22,7 @@ from consent.lifetimes import in_words
 from consent.views import language
 from consent.views.console import fields, members_only
 from consent.views.console import words as named
-from consent.views.console.doors import by_user, member_of, owner_of
+from consent.views.console.doors import Unconfirmed, be_sure, by_user, member_of, owner_of
 from consent.views.console.faults import said
 from consent.views.console.settings import UNCONFIRMED
 from consent.views.console.tracker_words import CATEGORY_NAMES, MARKS
@@ -103,8 +103,6 @@ def add(key: str) -> ResponseReturnValue:
 
     try:
         _change(key, with_them)
-    except _Unconfirmed:
-        return _confirm(key)
     except sites.DefinitionError as error:
         flash(" ".join(said(fault) for fault in error.faults.values()), "block")
     else:
@@ -122,8 +120,6 @@ def remove(key: str) -> ResponseReturnValue:
 
     try:
         _change(key, without, fields.revision())
-    except _Unconfirmed:
-        return _confirm(key)
     except sites.Stale:
         flash(gettext("Somebody changed the draft meanwhile, so nothing was removed. This is the draft now."), "warn")
     except sites.DefinitionError as error:
@@ -133,16 +129,6 @@ def remove(key: str) -> ResponseReturnValue:
     return redirect(url_for(".page", key=key), 303)
 
 
-class _Unconfirmed(Exception):
-    """The site is managed by a file, and nobody said that it is to be changed here all the same."""
-
-
-def _confirm(key: str) -> str:
-    """The same form once more, to be sent with a confirmation."""
-    given = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
-    return render_template("console/confirm.html", site=owner_of(key), role="owner", given=given)
-
-
 def _change(key: str, make: Callable[[dict[str, Any]], None], revision: int | None = None) -> None:
     """Change the draft; without a revision, whatever it is by now. Raises Stale and DefinitionError."""
     with writing():
@@ -150,8 +136,8 @@ def _change(key: str, make: Callable[[dict[str, Any]], None], revision: int | No
         definition = deepcopy(site.draft)
         make(definition)
         parsed = sites.parse_definition(definition)
-        if site.managed == "file" and parsed != site.draft and not request.form.get("confirmed"):
-            raise _Unconfirmed
+        if parsed != site.draft:
+            be_sure(site)
         if parsed != site.draft or revision not in (None, site.revision):
             sites.change(site, parsed, site.revision if revision is None else revision, by_user())
 
@@ -206,13 +192,13 @@ def _save(key: str, tracker: str | None) -> ResponseReturnValue:
     if tracker is None and id in CATALOGUE:
         fault = gettext("%(id)s is in the catalogue: search for it, and add it from there.", id=id)
         return _form(site, "owner", None, values, {"id": fault}), 422
-    if id not in CATALOGUE and (missing := [name for name in _NEEDED if not values.get(name, "").strip()]):
+    if id not in CATALOGUE and (missing := _missing(site, values)):
         faults = dict.fromkeys(missing, "is needed for a tracker of your own")
         return _form(site, "owner", before, values, faults), 422
     given = tracker_forms.entry(id, values, before or {}, spoken)
     try:
         _change(key, lambda definition: _put(definition, tracker, given), fields.revision())
-    except _Unconfirmed:
+    except Unconfirmed:
         return _form(owner_of(key), "owner", before, values, {"confirmed": gettext(UNCONFIRMED)}), 422
     except sites.Stale:
         return _form(owner_of(key), "owner", _entry(owner_of(key), id), values, stale=True), 409
@@ -221,6 +207,12 @@ def _save(key: str, tracker: str | None) -> ResponseReturnValue:
         return _form(owner_of(key), "owner", before, values, tracker_forms.at_fields(faults, values, spoken)), 422
     flash(gettext("%(name)s is kept in the draft.", name=given.get("name") or CATALOGUE[id]["name"]))
     return redirect(url_for(".page", key=key, _anchor=f"tracker-{id}"), 303)
+
+
+def _missing(site: sites.Site, values: Mapping[str, str]) -> list[str]:
+    """What of an own tracker is not said, with its purpose in the languages of the site."""
+    needed = (*_NEEDED, *(f"purpose_{language}" for language in site.draft["languages"]))
+    return [name for name in needed if not values.get(name, "").strip()]
 
 
 def _slug(name: str) -> str:
@@ -264,7 +256,7 @@ _FIELDS: Final = frozenset({
     "transfer", "agreement", "agreement_date", "agreement_url", "hosts", "paths", "cookies", "storage", "elements",
     "embed", "purpose_nl", "purpose_en", "policy_url", "confirmed",
 })
-_NEEDED: Final = ("name", "vendor", "country", "category", "purpose_nl", "purpose_en")
+_NEEDED: Final = ("name", "vendor", "country", "category")
 
 
 def _may_be_necessary(known: Any) -> bool:
