@@ -16,7 +16,7 @@ from typing import Any
 
 from app import create_app
 from bench.contest import issued
-from consent import bodies, gate, records, sites, versions
+from consent import agents, bodies, gate, records, sites, versions
 from consent.answers import reply
 from consent.db import db
 from consent.hot import Hot
@@ -85,8 +85,8 @@ def pieces(hot: Hot, version: versions.Published, tokens: Iterator[str]) -> dict
         "the answer about all trackers": lambda: version.table.all([held], now, False),
         "a body, quickly": lambda: bodies.consent(sent),
         "a body, by the marshmallow schema": lambda: records.load(CONSENT, sent),
-        "browser and system, seen before": lambda: records.agent(FIREFOX),
-        "browser and system, first time": lambda: records.agent.__wrapped__(FIREFOX),
+        "browser and system, seen before": lambda: agents.agent(FIREFOX),
+        "browser and system, first time": lambda: agents.agent.__wrapped__(FIREFOX),
         "a row": lambda: records.row_of("shop", {**row}, FIREFOX, NOW),
         "a receipt": lambda: keyring.issue(records.receipt_of(row, version)),
         "the answer of a decision as JSON": lambda: reply(201, answer),

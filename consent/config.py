@@ -199,6 +199,20 @@ SETTINGS: tuple[Setting, ...] = (
         "Addresses are kept in memory only. Callers on the machine itself are not limited.",
     ),
     Setting(
+        "POORT_FLOOD",
+        _whole(0, 1_000_000),
+        "200",
+        "Decisions, or shown banners, from one network (/24 or /48) in ten minutes, in one worker, past which they are "
+        "counted as `suspect`, when they are more than 5 % of the site's as well. 0: nothing is a flood.",
+    ),
+    Setting(
+        "POORT_SHOWN_RATE",
+        _whole(1, 1_000_000),
+        "500",
+        "Shown banners per second in one worker that are all counted; of those past it one in ten, as ten. "
+        "Decisions always are.",
+    ),
+    Setting(
         "POORT_QUEUE",
         _whole(1, 100_000),
         "2000",
@@ -353,6 +367,8 @@ class Settings:
     public_url: str
     proxies: int
     record_limit: int
+    flood: int
+    shown_rate: int
     queue: int
     login_limit: int
     sign_up: bool

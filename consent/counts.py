@@ -13,12 +13,15 @@ day it was shown. `daily_count` has the totals; `people` and bots are counted ap
     recovered, ACTION    a decision of lost hours, back from its receipt; what it was counted as then is lost with them
     visit                somebody who had chosen before began a visit (sites with `count_visits`)
     failed               a decision could not be stored when it came in; counted once something could be stored again
+    suspect, WHAT        what is in doubt (quality.py) and in nothing else here: shown, again, visit, the ACTION of an
+                         answer in the banner, or changed or withdrawn
+    sampled, WEIGHT      a showing or visit that counts for so many, the others having been left out (quality.py)
 
 `daily_slice` has the same of parts of the traffic: showings and answers in the banner by DIMENSIONS. Bots are in none.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -42,7 +45,7 @@ DIMENSIONS = (
     "variant_took", "withdrawn", "on", "off", "visit", "visit_on", "visit_off",
 )
 COUNTERS = ("shown", "accept_all", "necessary_only", "custom", *OPTIONAL)
-VISIT = "visit"
+VISIT, SUSPECT, SAMPLED = "visit", "suspect", "sampled"
 
 # Times to answer, in milliseconds: band 0 is under two seconds, band 6 is five minutes and more.
 BANDS = (0, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
@@ -132,9 +135,11 @@ def _of_visit(event: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def of_record(row: Mapping[str, Any]) -> Tallies:
-    """What a record adds."""
+    """What a record adds. Rows that know whether they are in doubt have `suspect` (suspects.py); others are not."""
     site, day, bot, action = row["site"], _day(row), row["bot"], row["action"]
     found: Tallies = [Tally(site, day, bot, *metric) for metric in _metrics(row)]
+    if row.get("suspect"):
+        return [*apart(found)]
     if bot or row["source"] == "recovered":
         return found
     if action == "withdraw":
@@ -151,6 +156,12 @@ def of_record(row: Mapping[str, Any]) -> Tallies:
             found += [Slice(site, day, "on" if choice else "off", f"{row['version']}:{name}", outcome)
                       for name, choice in row["trackers"].items()]
     return found
+
+
+def apart(tallies: Iterable[Tally | Slice]) -> list[Tally]:
+    """What is counted instead of these, of one record or of one event, when it is in doubt."""
+    site, day, bot, metric, value = next(one for one in tallies if isinstance(one, Tally))
+    return [Tally(site, day, bot, SUSPECT, value if metric == "answered" else metric)]
 
 
 def _day(row: Mapping[str, Any]) -> date:
@@ -219,6 +230,14 @@ def _sums(found: Counted) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 
 _NONE = (0,) * len(COUNTERS)
+
+
+def weighed(tallies: Tallies, weight: int) -> list[Tallies]:
+    """So many times what one event adds that stands for others, which were left out; the first notes that it was so."""
+    first = tallies[0]
+    if weight == 1 or not isinstance(first, Tally) or first.bot or first.metric == SUSPECT:
+        return [tallies] * weight
+    return [[*tallies, Tally(first.site, first.day, False, SAMPLED, str(weight))], *[tallies] * (weight - 1)]
 
 
 def add(connection: Connection, found: Counted) -> None:

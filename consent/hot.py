@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -19,7 +20,7 @@ from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent import banners, counts, gate, metrics, outbox, records
+from consent import agents, banners, counts, gate, metrics, outbox, quality, records
 from consent.addresses import is_local, network
 from consent.answers import ANY_ORIGIN, JSON, NO_STORE, Answer, Asset, Call, Later, asset, busy, error, reply, send
 from consent.config import Settings
@@ -27,6 +28,7 @@ from consent.gate import Decision
 from consent.receipts import Keyring, read_all, tokens
 from consent.records import Refused
 from consent.versions import Publications, Published, Unasked, Unavailable
+from consent.watch import Watch
 from consent.writer import GroupCommit, Overloaded, Stored
 from consent.zones import day_of
 
@@ -38,6 +40,7 @@ class Begun(NamedTuple):
     said_gpc: bool
     version: Published
     stored: "Future[Stored | None]"
+    seen: quality.Seen
 
 
 class Route(NamedTuple):
@@ -92,6 +95,8 @@ class Hot:
         self.keyring = Keyring(settings.secret_keys)
         self._public_url = settings.public_url
         self.writer = GroupCommit(engine, records.Record.__table__, settings.queue)
+        self.watch = Watch(self.writer, settings.flood)
+        self._sampler = quality.Sampler(settings.shown_rate)
         self._limit = RateLimitItemPerMinute(settings.record_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._pinned: Asset | None = None
@@ -267,7 +272,8 @@ class Hot:
         agent = call.header("user-agent") or ""
         row = records.row_of(site, {**data, "gpc": gpc}, agent, now, zone, version.variants)
         events = self._told(call, site, row, version) if self.publications.tells(site) else []
-        begun = Begun(row, said_gpc, version, records.record(self.writer, row, events))
+        seen = self.watch.judge(call, row, now)
+        begun = Begun(row, said_gpc, version, records.record(self.writer, row, events, seen.suspect), seen)
         return Later(begun.stored, partial(self._end_consent, begun))
 
     def _told(self, call: Call, site: str, row: dict[str, Any], shown: Published) -> list[dict[str, Any]]:
@@ -281,25 +287,42 @@ class Hot:
         if stored is None:  # only a job without a row has no answer
             raise Unavailable("nothing was stored")
         records.check_same(begun.row, begun.said_gpc, stored)
+        if stored.created:
+            self.watch.note(begun.seen, quality.ANSWER, [stored.row["id"]], time.time())
         token = self.keyring.issue(records.receipt_of(stored.row, begun.version))
         return reply(201 if stored.created else 200, {"record": records.as_json(stored.row), "receipt": token})
 
     def events(self, call: Call, site: str) -> Answer | Later:
         """`POST /v1/sites/{site}/events`: a banner was shown, or a visit begun. Counted, tied to nobody."""
-        data = records.parse_event(self.accept(call, site))
-        return self._guarded(call, None, partial(self._begin_event, call, site, data))
+        body = self.accept(call, site)
+        weight = self._sampler.weigh(time.monotonic())
+        if not weight:
+            return Answer(204, [NO_STORE], b"")
+        data = records.parse_event(body)
+        return self._guarded(call, None, partial(self._begin_event, call, site, data, weight))
 
-    def _begin_event(self, call: Call, site: str, data: dict[str, Any]) -> Later:
+    def _begin_event(self, call: Call, site: str, data: dict[str, Any], weight: int) -> Later:
         version = records.check_shown(data, self.publications.get(site, data["version"]))
         if faults := records.event_faults(data, version):
             raise records.invalid(faults)
+        now = datetime.now(UTC)
         event = {
-            **data, **records.agent((call.header("user-agent") or "")[:512]), "site": site,
+            **data, **agents.agent((call.header("user-agent") or "")[:512]), "site": site, "source": "banner",
             "variant": version.variants.get(data["variant"]), "gpc": gate.has_gpc(call.header("sec-gpc")),
-            "counted_on": day_of(datetime.now(UTC), self.publications.zone(site)),
+            "counted_on": day_of(now, self.publications.zone(site)),
         }
-        counted = self.writer.submit(None, counts.of_event(event))
-        return Later(counted, partial(_end_event, counted))
+        seen, tallies = self.watch.judge(call, event, now), counts.of_event(event)
+        things = counts.weighed([*counts.apart(tallies)] if seen.suspect else tallies, weight)
+        counted = self.writer.submit(None, [*chain.from_iterable(things)])
+        kind = quality.AGAIN if event["again"] else quality.SHOWN
+        return Later(counted, partial(self._end_event, counted, seen, kind, things))
+
+    def _end_event(
+        self, counted: "Future[Stored | None]", seen: quality.Seen, kind: str, things: list[counts.Tallies]
+    ) -> Answer:
+        counted.result(0)
+        self.watch.note(seen, kind, [*map(tuple, things)], time.time())
+        return Answer(204, [NO_STORE], b"")
 
     def accept(self, call: Call, site: str) -> bytes:
         """The body of a POST by somebody who may; raises Refused."""
@@ -404,11 +427,6 @@ def answer_of(refused: Refused) -> Answer:
 
 def _no_site() -> Refused:
     return Refused(404, "unknown_site", "There is no published site with this key.")
-
-
-def _end_event(counted: "Future[Stored | None]") -> Answer:
-    counted.result(0)
-    return Answer(204, [NO_STORE], b"")
 
 
 def _asked_otherwise(path: str) -> list[str]:

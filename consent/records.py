@@ -10,22 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import user_agents
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 from sqlalchemy import JSON, ColumnElement, Index, SmallInteger, String, delete, func, insert, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column, scoped_session
 
-from consent import bodies, counts, gone
+from consent import bodies, counts, gone, suspects
+from consent.agents import agent
 from consent.db import Id, Moment, db, iso
 from consent.gate import OPTIONAL
 from consent.receipts import Receipt
-from consent.sightings import OWN_NAME
 from consent.sites import flatten
 from consent.versions import Published
 from consent.writer import GroupCommit, Stored
@@ -374,24 +372,6 @@ def _contradiction(data: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _family(text: str) -> str:
-    # The parser copies parts of unknown user agents; only what looks like a name is kept.
-    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9 .+-]{0,39}", text) else "Other"
-
-
-@lru_cache(maxsize=8_192)
-def agent(text: str) -> dict[str, Any]:
-    """Browser and system family, device class, and whether it says it is a bot. A parse takes a millisecond."""
-    parsed = user_agents.parse(text)
-    device = "mobile" if parsed.is_mobile else "tablet" if parsed.is_tablet else "desktop" if parsed.is_pc else "other"
-    return {
-        "browser": _family(parsed.browser.family),
-        "os": _family(parsed.os.family),
-        "device": device,
-        "bot": bool(parsed.is_bot) or OWN_NAME in text,
-    }
-
-
 def row_of(
     site: str, data: Mapping[str, Any], user_agent: str, now: datetime, zone: ZoneInfo = USUAL_ZONE,
     variants: Mapping[str | None, str] = MappingProxyType({}),
@@ -407,10 +387,11 @@ def row_of(
 
 
 def record(
-    writer: GroupCommit, row: dict[str, Any], events: Sequence[dict[str, Any]] = ()
+    writer: GroupCommit, row: dict[str, Any], events: Sequence[dict[str, Any]] = (), suspect: bool = False
 ) -> "Future[Stored | None]":
-    """Store the row, its counts and what has to be told of it in one commit."""
-    return writer.submit(row, counts.of_new(row), events)
+    """Store the row, its counts and what has to be told of it in one commit; when it is in doubt, that too."""
+    tallies = counts.of_new(row)
+    return writer.submit(row, [*counts.apart(tallies)] if suspect else tallies, events, suspect)
 
 
 # What the client says; the same id with other content is a conflict.
@@ -548,6 +529,6 @@ def delete_counted(connection: Connection, condition: ColumnElement[bool]) -> li
     """Delete records in a transaction that may, and keep what they counted; the records."""
     table = Record.__table__
     found = connection.execute(delete(table).where(condition).returning(*table.columns)).mappings()
-    rows = [dict(row) for row in found]
+    rows = suspects.take(connection, [dict(row) for row in found])
     gone.keep(connection, rows)
     return rows

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Table, Text, case, cast, func, or_, select, type_coerce
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
-from consent import batches, counts, rights
+from consent import batches, counts, rights, suspects
 from consent.counts import COUNTERS, DailyCount, DailySlice
 from consent.db import DAY_US, add_up, alone, writing_on
 from consent.gone import GONE_COUNT, GONE_SLICE
@@ -39,6 +39,7 @@ LATE: Final = timedelta(hours=12 + 24)
 
 # What records count. The rest of the metrics and COUNTERS is of showings and visits.
 METRICS: Final = ("answered", "granted", "changed", "imported", "withdrawn", "recovered")
+OF_EVENTS: Final = ("shown", "again", counts.VISIT)  # of what is suspect
 OF_VISITS: Final = (counts.VISIT, "visit_on", "visit_off")
 _OF_RECORDS: Final = COUNTERS[1:]
 
@@ -152,7 +153,16 @@ def _recorded(connection: Connection, span: Span) -> counts.Counted:
     for row in connection.execute(query.execution_options(yield_per=batches.MOST)).mappings():
         for one in counts.of_record(_as_record(row, span.site)):
             found[one] += row["number"]
+    found.update(_doubted(connection, span))
     return found
+
+
+def _doubted(connection: Connection, span: Span) -> counts.Counted:
+    """What it changes that some of them are in doubt."""
+    mine = (suspects.MARKS.c.site == _RECORD.site) & (suspects.MARKS.c.id == _RECORD.id)
+    query = select(Record.__table__).join(suspects.MARKS, mine).where(*_here(span))
+    rows = connection.execute(query.execution_options(yield_per=batches.MOST)).mappings()
+    return suspects.moved(counts.of_record(dict(row)) for row in rows)
 
 
 def _here(span: Span) -> tuple[Any, ...]:
@@ -184,14 +194,19 @@ def _within(tallies: counts.Counted, span: Span) -> counts.Counted:
 
 def _stored(connection: Connection, totals: Table, slices: Table, span: Span) -> Cells:
     """What these tables have of records."""
-    return _cells(_read(connection, totals, span, totals.c.metric.in_(METRICS)),
+    return _cells(_read(connection, totals, span, of_records(totals)),
                   _read(connection, slices, span, slices.c.dimension.not_in(OF_VISITS)))
 
 
+def of_records(totals: Table) -> ColumnElement[bool]:
+    """The condition that a total is of records."""
+    return totals.c.metric.in_(METRICS) | (totals.c.metric == counts.SUSPECT) & totals.c.value.not_in(OF_EVENTS)
+
+
 def _read(
-    connection: Connection, table: Table, span: Span, of_records: ColumnElement[bool]
+    connection: Connection, table: Table, span: Span, which: ColumnElement[bool]
 ) -> Iterator[dict[str, Any]]:
-    query = select(table).where(table.c.site == span.site, table.c.day.between(span.first, span.last), of_records)
+    query = select(table).where(table.c.site == span.site, table.c.day.between(span.first, span.last), which)
     return (dict(row) for row in connection.execute(query).mappings())
 
 

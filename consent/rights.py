@@ -15,7 +15,7 @@ from sqlalchemy import JSON, BigInteger, ColumnElement, Index, String, delete, e
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from consent import batches, counts, outbox, records, restorations
+from consent import batches, counts, outbox, records, restorations, suspects
 from consent.counts import Counted, Slice, Tally
 from consent.db import Id, Moment, db, iso, writing
 
@@ -90,7 +90,8 @@ def restrict(site: str, visitor: uuid.UUID, now: datetime) -> Done:
     known = db.session.get(Restriction, (site, visitor), populate_existing=True)
     fresh = [row for row in records.history(site, visitor) if known is None or row["recorded_at"] > known.at]
     if fresh:
-        found = Counter(tally for row in fresh for tally in counts.of_record(row))
+        found = Counter(tally for row in suspects.with_marks(db.session.connection(), fresh)
+                        for tally in counts.of_record(row))
         _count(found, -1)
         at = max(now, fresh[-1]["recorded_at"])  # two servers' clocks may differ a little
         before = _read(site, known.tallies) if known else Counter()
@@ -187,7 +188,8 @@ def _restrict_on(connection: Connection, site: str, visitor: uuid.UUID, at: date
     """By the records that are there: what was counted of others is lost with them."""
     rows = records.Record.__table__
     mine = select(rows).where(rows.c.site == site, rows.c.visitor == visitor, rows.c.recorded_at <= at)
-    found = Counter(tally for row in connection.execute(mine).mappings() for tally in counts.of_record(dict(row)))
+    kept = suspects.with_marks(connection, connection.execute(mine).mappings().all())
+    found = Counter(tally for row in kept for tally in counts.of_record(row))
     counts.add(connection, Counter({tally: -n for tally, n in found.items()}))
     row = {"site": site, "visitor": visitor, "at": at, "tallies": _written(found)}
     connection.execute(insert(Restriction.__table__).values(row))

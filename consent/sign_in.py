@@ -21,10 +21,10 @@ from sqlalchemy import inspect, select
 
 from consent import factors, sessions
 from consent.accounts import SHORTEST_PASSWORD, TRANSLATIONS, User, datastore, show_life
+from consent.agents import agent
 from consent.attempts import attempts
 from consent.config import Settings
 from consent.db import db, writing
-from consent.records import agent
 
 HALF = timedelta(minutes=10)  # between the password and the second step
 # What of a cookie outlives signing in and out. Whoever planted one in the browser knows everything in it.

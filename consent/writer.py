@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Table, select, tuple_
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consent import counts, metrics
+from consent import counts, metrics, suspects
 from consent.db import NotAllNew, Turns, insert_all, insert_new
 from consent.outbox import Event
 
@@ -41,11 +42,18 @@ class Stored(NamedTuple):
 
 @dataclass(slots=True)
 class Job:
-    """One thing to commit: a record, or only tallies. The answer comes after the COMMIT, never before."""
+    """One thing to commit: a record, or only tallies. The answer comes after the COMMIT, never before.
+
+    Or what has to be counted as suspect after all: `doubted` records of a `site`, and the `changes` of the counts.
+    """
 
     row: dict[str, Any] | None
     tallies: counts.Tallies
     events: Sequence[dict[str, Any]] = ()
+    suspect: bool = False  # of the row
+    site: str = ""
+    doubted: Sequence[UUID] = ()
+    changes: counts.Counted = field(default_factory=Counter)
     done: "Future[Stored | None]" = field(default_factory=Future)
 
     @property
@@ -76,14 +84,27 @@ class GroupCommit:
         self._thread: threading.Thread | None = None
 
     def submit(
-        self, row: dict[str, Any] | None, tallies: counts.Tallies, events: Sequence[dict[str, Any]] = ()
+        self, row: dict[str, Any] | None, tallies: counts.Tallies, events: Sequence[dict[str, Any]] = (),
+        suspect: bool = False,
     ) -> "Future[Stored | None]":
         """Queue a record, its tallies and its rows of the outbox; the future holds what is stored once that is durable.
 
         Raises Overloaded at once when too many wait, or when the disk or the database hangs. The future raises
         SQLAlchemyError when nothing was stored.
         """
-        job, since = Job(row, tallies, events), self._since
+        return self._queue(Job(row, tallies, events, suspect))
+
+    def doubt(
+        self, site: str, ids: Sequence[UUID] = (), changes: counts.Counted | None = None
+    ) -> "Future[Stored | None]":
+        """Queue that these records are suspect, and what that changes in the counts of what has no record.
+
+        In one commit, for BATCH records at most. Raises as `submit` does.
+        """
+        return self._queue(Job(None, [], site=site, doubted=ids, changes=changes or Counter()))
+
+    def _queue(self, job: Job) -> "Future[Stored | None]":
+        since = self._since
         if since is not None and time.monotonic() - since > STUCK:
             raise Overloaded
         try:
@@ -162,11 +183,22 @@ class GroupCommit:
             keys = self._insert(connection, [job.row for job in first.values() if job.row], all_new)
             new = {id(job) for key, job in first.items() if keys is None or key in keys}
             kept = [job for job in batch if job.row is None or id(job) in new]
-            counts.add(connection, Counter(tally for job in kept for tally in job.tallies) + self._failed)
+            counts.add(connection, self._counted(connection, kept))
             if events := [event for job in kept for event in job.events]:
                 insert_all(connection, Event.__table__, events)
             there = self._existing(connection, {job.key for job in batch if job.key and id(job) not in new})
         return [_stored(job, id(job) in new, there) for job in batch]
+
+    def _counted(self, connection: Connection, kept: list[Job]) -> counts.Counted:
+        """What these jobs change in the counts; the records in doubt among them are marked."""
+        found: counts.Counted = Counter(tally for job in kept for tally in job.tallies)
+        found.update(self._failed)
+        suspects.mark(connection, [job.row for job in kept if job.row and job.suspect])
+        for job in kept:
+            if job.doubted:  # records of this very commit may be among them
+                found.update(suspects.move(connection, self._table, job.site, job.doubted))
+            found.update(job.changes)
+        return found
 
     def _insert(self, connection: Connection, rows: list[dict[str, Any]], all_new: bool) -> set[tuple[Any, ...]] | None:
         """The keys of the rows that were new; None stands for all of them."""

@@ -29,7 +29,7 @@ from consent import accounts, sites, versions
 from consent.db import db
 from consent.views.fast_door import door_for
 from tests import servers
-from tests.shop import DEFINITION, NOW
+from tests.shop import DEFINITION, FIREFOX, NOW
 
 # Most tests publish the same shop. A pure function that takes 30 ms may remember what it gave for the same bytes.
 brotli.compress = cache(brotli.compress)
@@ -38,6 +38,7 @@ brotli.compress = cache(brotli.compress)
 hypothesis.settings.register_profile("calm", deadline=None)
 hypothesis.settings.load_profile("calm")
 
+HERE = "http://localhost"
 KEY = "a-first-key-for-the-tests-0123456789-abcdef"
 PASSWORD = "correct horse battery"
 # To hash a password is work on purpose, of a quarter of a second. What it is otherwise is in test_accounts.py.
@@ -122,7 +123,7 @@ def close(app: Flask) -> None:
 
 def migrate(database: str) -> Flask:
     """The application, and its tables in this database."""
-    app = create_app(POORT_DATABASE_URL=database, POORT_SECRET_KEYS=KEY, POORT_PUBLIC_URL="http://localhost")
+    app = create_app(POORT_DATABASE_URL=database, POORT_SECRET_KEYS=KEY, POORT_PUBLIC_URL=HERE)
     app.extensions["security"].pwd_context.update(**LITTLE_WORK)
     with app.app_context():
         flask_migrate.upgrade()
@@ -265,7 +266,9 @@ def post(client: FlaskClient) -> Callable[..., Any]:
     def send(body: Any, key: str = "shop", **headers: str) -> Any:
         data = body if isinstance(body, str | bytes) else json.dumps(body)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        named.setdefault("Content-Type", "application/json")
+        # As a browser does; a page of Poort's own may speak for every site.
+        for name, value in {"Content-Type": "application/json", "Origin": HERE, "User-Agent": FIREFOX}.items():
+            named.setdefault(name, value)
         return client.post(f"/v1/sites/{key}/consents", data=data, headers=named)
 
     return send

@@ -17,7 +17,7 @@ from consent import counts, records
 from consent.config import SETTINGS
 from consent.db import engine_options
 from tests.servers import Server
-from tests.shop import FIREFOX, body
+from tests.shop import DEFINITION, FIREFOX, body
 
 PATIENCE = 60.0  # seconds that a visitor goes on trying
 BODIES = (
@@ -97,7 +97,7 @@ class _Line:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def send(self, method: str, path: str, data: Any) -> tuple[int, bytes]:
-        headers = {"User-Agent": FIREFOX, "Content-Type": "text/plain"}
+        headers = {"User-Agent": FIREFOX, "Origin": DEFINITION["origins"][0], "Content-Type": "text/plain"}
         try:
             self._connection.request(method, path, None if data is None else json.dumps(data), headers)
             answer = self._connection.getresponse()

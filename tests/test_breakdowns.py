@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from consent import breakdowns, counts, records
+from consent import agents, breakdowns, counts, records
 from consent.db import db, writing
 from tests.pages import queries
 from tests.shop import FIREFOX, body
@@ -34,7 +34,7 @@ def answer(action: str, day: date = DAY, agent: str = FIREFOX, **changes: Any) -
 
 def shown(day: date = DAY, agent: str = FIREFOX, **changes: Any) -> counts.Tallies:
     """What a showing adds."""
-    return counts.of_event({**event(version=1, page_group=None), **records.agent(agent), "counted_on": day, **changes})
+    return counts.of_event({**event(version=1, page_group=None), **agents.agent(agent), "counted_on": day, **changes})
 
 
 @pytest.mark.usefixtures("shop")

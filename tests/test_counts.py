@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from consent import counts, records
+from consent import agents, counts, records
 from consent.counts import Slice, Tally
 from consent.zones import USUAL_ZONE, day_of, names, zone
 from tests.shop import FIREFOX, body
@@ -28,7 +28,7 @@ def event(**changes: Any) -> dict[str, Any]:
     """A shown banner, as the door hands it over."""
     seen = {"type": "shown", "version": 3, "language": "nl", "page_group": "home", "again": False, "variant": None,
             "choices": None, "trackers": {}, "gpc": False, "site": "shop", "counted_on": DAY}
-    return {**seen, **records.agent(FIREFOX), **changes}
+    return {**seen, **agents.agent(FIREFOX), **changes}
 
 
 def parts(found: counts.Tallies) -> dict[str, tuple[str, str]]:
