@@ -22,7 +22,7 @@ from consent import records, sites, versions
 from consent.counts import DailyCount
 from consent.db import db
 from consent.receipts import Keyring
-from tests.conftest import KEY
+from tests.conftest import HERE, KEY
 from tests.shop import DEFINITION, FIREFOX, NOW, body
 
 Post = Callable[..., Any]
@@ -130,7 +130,8 @@ class TestAccepted:
         for action in ("accept_all", "necessary_only", "custom", "withdraw"):
             post(body(action))
         post(body("accept_all", source="settings"))
-        client.post("/v1/sites/shop/events", json={"type": "shown", "version": 1, "language": "nl", "page_group": None})
+        shown = {"type": "shown", "version": 1, "language": "nl", "page_group": None}
+        client.post("/v1/sites/shop/events", json=shown, headers={"Origin": HERE, "User-Agent": FIREFOX})
         assert tallies() == {
             ("shown", ""): 1,
             ("answered", "accept_all"): 1,

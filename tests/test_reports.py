@@ -18,6 +18,7 @@ from consent.db import add_up, db
 from consent.reports import BadRange, Line
 from consent.views import chart
 from consent.views.reports import BY_DAY
+from tests.conftest import HERE
 from tests.pages import queries
 from tests.shop import FIREFOX, body
 
@@ -37,7 +38,7 @@ def test_a_report_is_what_visitors_did(app: Flask, shop: Any, post: Callable[...
     day = reports.today()
     shown = {"type": "shown", "version": 1, "language": "nl", "page_group": None}
     for agent in (FIREFOX, FIREFOX, FIREFOX, FIREFOX, FIREFOX, BOT):
-        headers = {"User-Agent": agent, "Content-Type": "application/json"}
+        headers = {"User-Agent": agent, "Content-Type": "application/json", "Origin": HERE}
         sent = app.test_client().post("/v1/sites/shop/events", data=json.dumps(shown), headers=headers)
         assert sent.status_code == 204
     for each in (body("accept_all"), body("accept_all"), body("custom"), body("necessary_only"),
