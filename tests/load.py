@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, select
 
-from consent import counts, records
+from consent import counts, records, suspects
 from consent.config import SETTINGS
 from consent.db import engine_options
 from tests.servers import Server
@@ -122,9 +122,9 @@ def _connected(database_url: str) -> Iterator[Any]:
 
 
 def stored(database_url: str) -> list[dict[str, Any]]:
-    """Every record."""
+    """Every record, each with whether it is suspect."""
     with _connected(database_url) as connection:
-        return [dict(row) for row in connection.execute(select(records.Record.__table__)).mappings()]
+        return suspects.with_marks(connection, connection.execute(select(records.Record.__table__)).mappings().all())
 
 
 def counted(database_url: str) -> dict[tuple[Any, ...], int]:
