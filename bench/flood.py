@@ -135,7 +135,7 @@ def said(database_url: str, metric: str = "") -> Counter[str]:
 def moved(truth: Counter[str], found: Counter[str]) -> float:
     """By how many percentage points the rates differ at most."""
     rates = [[100 * each[action] / max(each["shown"], 1) for action in ACTIONS] for each in (truth, found)]
-    return max(abs(one - other) for one, other in zip(*rates, strict=True))
+    return float(max(abs(one - other) for one, other in zip(*rates, strict=True)))
 
 
 def main() -> None:
