@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from consent import experiments, reports, sites, variant_fields, versions
+from consent import experiments, sites, variant_fields, versions, zones
 from consent.audit import Audit
 from consent.db import db
 from tests.pages import Browser, signed_in
@@ -57,7 +57,7 @@ def traffic(per_day: int = 400) -> None:
     """Four weeks in which four of ten allow statistics."""
     db.session.rollback()
     for n in range(1, 29):
-        day = reports.today() - timedelta(days=n)
+        day = zones.today(zones.USUAL_ZONE) - timedelta(days=n)
         count((day, "shown", "", per_day), (day, "answered", "accept_all", per_day // 2),
               (day, "granted", "analytics", per_day * 4 // 10))
 
@@ -91,7 +91,7 @@ def test_it_is_made_and_started_by_publishing(alice: Browser) -> None:
 
 def test_the_winner_is_published_by_one_click(alice: Browser) -> None:
     save(alice)
-    day = reports.today()
+    day = zones.today(zones.USUAL_ZONE)
     versions.publish(shop(), datetime.now(UTC) - timedelta(days=7))
     for n in range(7):
         happened("a", day - timedelta(days=n), 200, (EVERYTHING, 60), (OWN, 20), ("necessary_only", 40))
@@ -236,8 +236,8 @@ def test_the_commands_do_the_same(app: Flask, alice: Browser) -> None:
     assert "No experiment of shop runs" in said("show", "shop")
     save(alice)
     publish(alice)
-    happened("a", reports.today(), 300, (EVERYTHING, 60))
-    happened("b", reports.today(), 300, (EVERYTHING, 60))
+    happened("a", zones.today(zones.USUAL_ZONE), 300, (EVERYTHING, 60))
+    happened("b", zones.today(zones.USUAL_ZONE), 300, (EVERYTHING, 60))
     assert "summer: goes on, 600 of 5862 showings" in said("show", "shop")
     assert json.loads(said("show", "shop", "--format", "json"))["id"] == "summer"
     assert "There is no such variant." in said("end", "shop", "z")

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from consent import audit, counts, decisions, endings, experiments, history, linter, reports, results, sites, versions
+from consent import audit, counts, decisions, endings, experiments, history, linter, results, sites, versions, zones
 from consent.audit import Audit
 from consent.counts import Slice, Tally
 from consent.db import db
@@ -141,7 +141,7 @@ def test_a_plan_looks_back_on_four_weeks(app: Flask) -> None:
     site = apply(DEFINITION)
     nobody = results.plan(site, "analytics", 5, [1, 1])
     assert (nobody.rate, nobody.days) == (0.5, None)
-    first = reports.today() - timedelta(days=29)
+    first = zones.today(zones.USUAL_ZONE) - timedelta(days=29)
     for n in range(1, 29):
         day = first + timedelta(days=n)
         db.session.commit()
