@@ -7,6 +7,7 @@ own, and every column says its values when it is pointed at. `document` stands a
 
 import base64
 import hashlib
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -17,6 +18,9 @@ import resvg_py
 from babel.numbers import format_decimal, format_percent
 from font_source_sans_pro import font_files_ttf
 from pygal.style import Style
+
+# pygal's finder of plug-ins is of a kind that Python asks no more, and complains of at each import that fails.
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
 KEPT = 256  # charts of each form; the largest is 60 kB of text
 
@@ -131,7 +135,8 @@ STYLE = (
     f".mark text,.axis.x text{{text-anchor:middle}}.axis.y text{{text-anchor:end}}"
     f".background{{fill:#fff}}.guides path{{stroke:{_LINE}}}.axis.x path,.line-none{{stroke:none}}"
     f".mark path{{stroke:{_INK};stroke-dasharray:3 3}}.column{{fill:none}}"
-    + "".join(f".part-{look} rect,.part-{look} circle{{fill:{colour}}}.part-{look} .line{{fill:none;stroke:{colour};"
+    + "".join(f"rect.part-{look},.part-{look} rect,.part-{look} circle{{fill:{colour}}}"
+              f".part-{look} .line{{fill:none;stroke:{colour};"
               "stroke-width:2.5}" for look, colour in COLOURS.items())
     + f".part-ignored rect{{stroke:{_EDGE};stroke-width:.5}}"
 )
@@ -190,7 +195,8 @@ def _drawn(chart: Chart, width: int, height: int, *, legend: bool) -> ElementTre
     drawing: Any = kind(
         width=width, height=height, js=[], no_prefix=True, style=_STYLE, show_legend=legend, legend_at_bottom=True,
         legend_at_bottom_columns=len(chart.series), title=chart.title if legend else None, margin=4,
-        margin_top=22 if not legend else 12, spacing=8, dots_size=2.5, range=(0, top), zero=0, truncate_label=-1,
+        margin_top=22 if not legend else 12, spacing=16 if legend and chart.marks else 8, dots_size=2.5,
+        range=(0, top), zero=0, truncate_label=-1,
         truncate_legend=-1, show_minor_x_labels=False, allow_interruptions=True,
         value_formatter=lambda value: _number(chart, value))
     drawing.chart = chart

@@ -35,6 +35,7 @@ from consent import (
     sessions,
     tickets,
     webhooks,
+    weekly,
 )
 from consent.batches import Go, More
 from consent.config import Settings
@@ -118,6 +119,10 @@ def _alerts(engine: Engine, _: Settings) -> str:
     return rounds.watch(_now())
 
 
+def _summarise(engine: Engine, _: Settings) -> str:
+    return weekly.send_due(_now())
+
+
 def _forget_scans(engine: Engine, _: Settings) -> str:
     return scans.forget(engine, _now())
 
@@ -132,12 +137,14 @@ class Job(NamedTuple):
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+OFTEN = timedelta(minutes=10)
 
 JOBS = (
     Job("webhooks", timedelta(0), _deliver, mark("Tells your own systems of every decision")),
     Job("mail", timedelta(0), _mail, mark("Sends mails to owners")),
     Job("scans", timedelta(0), _scan, mark("Looks at the sites that owners want looked at")),
     Job("alerts", HOUR, _alerts, mark("Looks whether something seems wrong with a site, and tells its owners")),
+    Job("weekly", OFTEN, _summarise, mark("Writes the weekly summaries, on Monday morning")),
     Job("expire", HOUR, _expire, mark("Counts the consents whose time is over")),
     Job("forget", DAY, _forget, mark("Deletes records after consent life and claim period")),
     Job("errors", DAY, _forget_errors, mark("Deletes what went wrong after 30 days, and the log of webhooks")),
