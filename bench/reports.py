@@ -69,7 +69,7 @@ RECORDS = """
 )
 INSERT INTO record (site, id, visitor, version, action, choices, trackers, source, language, gpc, page_group, browser,
                     os, device, bot, recorded_at, took, counted_on)
-SELECT 'site-' || n % :sites, {id}, {visitor}, 1, action,
+SELECT 'site-' || (n % :sites), {id}, {visitor}, 1, action,
        CASE action WHEN 'accept_all' THEN '{{"functional": true, "analytics": true, "marketing": true}}'
                    WHEN 'custom' THEN '{{"functional": true, "analytics": true, "marketing": false}}'
                    ELSE '{{"functional": false, "analytics": false, "marketing": false}}' END{json},
@@ -108,6 +108,11 @@ def fill(app: Flask, chosen: argparse.Namespace) -> None:
             connection.execute(text(made), {
                 "low": low, "high": min(low + STEP, chosen.records) - 1, "start": start, "apart": apart,
                 "sites": chosen.sites})
+    with db.engine.connect() as connection, connection.begin():
+        _unhurried(connection)
+        found = connection.execute(select(Record.site, func.count()).group_by(Record.site)).all()
+    if {site for site, _ in found} != {f"site-{n}" for n in range(chosen.sites)}:
+        raise SystemExit(f"WRONG: {found}")
 
 
 def _unhurried(connection: Connection) -> None:

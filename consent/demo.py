@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from flask_security import hash_password, verify_password
 
-from consent import sites, versions
+from consent import demo_figures, sites, versions
 from consent.accounts import create_user, find_user, organisation_named
 from consent.config import INSTANCE
 from consent.db import db
+from consent.zones import today, zone
 
 PROFILE: Final = Path(__file__).resolve().parent.parent / "examples" / "journeys.json"
 LOGIN: Final = INSTANCE / "demo-login"
@@ -55,6 +56,8 @@ def load(public_url: str, now: datetime, login: Path = LOGIN) -> Login:
         site, _ = sites.apply(definition)
         versions.publish(site, now)
         organisations.add(site.organisation.name)
+        if site.key == KEY:
+            demo_figures.load(db.session.connection(), KEY, site.current or 1, today(zone(site.organisation.time_zone)))
     owner = Login(OWNER, kept_password(login))
     make_owner(owner, sorted(organisations))
     return owner

@@ -1,54 +1,17 @@
 """Take the pictures of docs/screenshots: `make screenshots`. A real Poort on a database of its own, a real Chromium."""
 
-import random
 import shutil
 import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from consent.counts import DailyCount
-from consent.db import add_up
 from tests.browser.test_console_screens import SCREENS
 from tests.servers import Server, sqlite
 
 FOLDER = Path(__file__).resolve().parent / "screenshots"
 WIDTHS = {1280: 800, 360: 780}
 LANGUAGES = ("nl", "en")
-
-
-def seed(url: str) -> None:
-    """A month of counts that look like a shop's: made up, and the same each time."""
-    from sqlalchemy import create_engine
-
-    from consent.db import engine_options
-
-    chance = random.Random(7)  # noqa: S311  # a picture, no secret
-    engine = create_engine(url, **engine_options(url))
-    today = datetime.now(UTC).date()
-    rows = []
-    for back in range(30):
-        day = today - timedelta(days=back)
-        shown = chance.randint(420, 620) * (1 if day.weekday() < 5 else 2) // 2
-        accepted, refused, own = (round(shown * share) for share in (0.41, 0.27, 0.06))
-        of = {
-            ("shown", ""): shown,
-            ("answered", "accept_all"): accepted,
-            ("answered", "necessary_only"): refused,
-            ("answered", "custom"): own,
-            ("granted", "functional"): accepted + own,
-            ("granted", "analytics"): accepted + own // 2,
-            ("granted", "marketing"): accepted + own // 9,
-            ("withdrawn", ""): shown // 90,
-        }
-        rows += [
-            {"site": "demo", "day": day, "bot": False, "metric": metric, "value": value, "n": n}
-            for (metric, value), n in of.items()
-        ]
-    with engine.connect().execution_options(will_write=True) as connection, connection.begin():
-        add_up(connection, DailyCount.__table__, rows)
-    engine.dispose()
 
 
 def shoot(page: Page, name: str) -> None:
@@ -109,7 +72,6 @@ def main() -> None:
     with Server(sqlite(folder), POORT_DEMO="on") as server, sync_playwright() as playwright:
         login = folder / "login"
         server.flask("demo", "load", "--login", str(login))
-        seed(server.database_url)
         found = login.read_text().split()
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-background-networking"]

@@ -14,8 +14,9 @@ from flask_security import verify_password
 from sqlalchemy import func, select
 
 from app import create_app
-from consent import accounts, demo, sites, versions
+from consent import accounts, breakdowns, demo, sites, versions
 from consent.catalogue import CATALOGUE
+from consent.counts import DailyCount
 from consent.db import db
 from consent.patterns import matches
 from tests.conftest import KEY, close
@@ -68,6 +69,20 @@ def test_loading_again_changes_nothing(loaded: demo.Login, login: Path) -> None:
     db.session.commit()
     assert db.session.scalar(select(func.count()).select_from(versions.Version)) == 3
     assert db.session.scalar(select(func.count()).select_from(accounts.User)) == 1
+
+
+def test_its_report_has_figures_that_a_rebuild_leaves_as_they_are(
+    app: Flask, loaded: demo.Login, login: Path
+) -> None:
+    last = max(db.session.scalars(select(DailyCount.day).where(DailyCount.site == "demo")))
+    found = breakdowns.figures(["demo"], last - timedelta(days=59), last)
+    assert 4_000 < found.total.shown < 8_000
+    assert 0.6 < (found.share("answered").value or 0) < 0.85
+    assert {len(found.parts[name]) > 1 for name in ("device", "browser", "language", "page_group", "took")} == {True}
+    assert {one.id for one in found.trackers} >= {"ga4", "hotjar"}
+    db.session.commit()
+    told = app.test_cli_runner().invoke(args=["counts", "rebuild", "demo", "--check"])
+    assert (told.exit_code, told.output) == (0, "demo: agrees with the records\n")
 
 
 def test_the_owner_owns_every_site_of_the_demo(loaded: demo.Login) -> None:
