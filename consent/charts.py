@@ -134,11 +134,12 @@ STYLE = (
     f".legend text,.mark text{{fill:{_INK}}}"
     f".mark text,.axis.x text{{text-anchor:middle}}.axis.y text{{text-anchor:end}}"
     f".background{{fill:#fff}}.guides path{{stroke:{_LINE}}}.axis.x path,.line-none{{stroke:none}}"
-    f".mark path{{stroke:{_INK};stroke-dasharray:3 3}}.column{{fill:none}}"
+    f".mark path{{stroke:{_INK};stroke-dasharray:3 3}}.column{{fill:#fff;fill-opacity:0}}"
     + "".join(f"rect.part-{look},.part-{look} rect,.part-{look} circle{{fill:{colour}}}"
               f".part-{look} .line{{fill:none;stroke:{colour};"
               "stroke-width:2.5}" for look, colour in COLOURS.items())
-    + f".part-ignored rect{{stroke:{_EDGE};stroke-width:.5}}"
+    + ".part-functional .line{stroke-dasharray:2 4}.part-marketing .line{stroke-dasharray:8 4}"
+    + f".part-ignored rect,rect.part-ignored{{stroke:{_EDGE};stroke-width:.5}}"
 )
 
 
