@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ LOOK: Final = 0.5  # seconds between two looks of who watches it
 MISSING: Final = (
     "There is no browser to look with: run `.venv/bin/pip install -r requirements-scan.txt`, install Chromium"
     " (`apt-get install chromium`), or name one with POORT_SCAN_BROWSER."
+)
+NO_SANDBOX: Final = (
+    "The browser does not start with its sandbox, so it does not look at pages of others: allow user namespaces on"
+    " this machine, or set POORT_SCAN_UNSANDBOXED=on where nothing else runs."
 )
 # Nothing of its own on the wire, nothing past the proxy: no name is looked up here, WebRTC has no way of its own.
 ARGUMENTS: Final = (
@@ -49,12 +55,20 @@ class NoBrowser(Exception):
     """There is none; the message is one sentence that says what to install."""
 
 
+class NoSandbox(NoBrowser):
+    """There is one, and the system gives it no sandbox."""
+
+
 class Means(NamedTuple):
-    """What a scan looks with: the browser's program, and more of its arguments, which only tests have."""
+    """What a scan looks with: the browser's program, and more of its arguments, which only tests have.
+
+    `unsandboxed`: whether it may look without its sandbox where the system gives it none. Root never has one.
+    """
 
     program: str = ""
     arguments: tuple[str, ...] = ()
     seconds: float = 600.0
+    unsandboxed: bool = False
 
 
 def find(program: str) -> str:
@@ -76,10 +90,10 @@ def opened(means: Means, proxy: int) -> Iterator[tuple["Browser", "Watch"]]:
     from playwright.sync_api import Error, sync_playwright
 
     watch = Watch(means.seconds)
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, TemporaryDirectory(prefix="poort-scan-") as home:
         arguments = [*ARGUMENTS, f"--proxy-server=http://127.0.0.1:{proxy}", watch.switch, *means.arguments]
         try:
-            browser = _launched(playwright, program, arguments, watch)
+            browser = _launched(playwright, program, arguments, watch, means.unsandboxed, _environment(home))
         except Error as error:
             log.warning("The browser of a scan does not start", exc_info=error)
             raise NoBrowser(f"The browser {program} does not start.") from None
@@ -92,15 +106,29 @@ def opened(means: Means, proxy: int) -> Iterator[tuple["Browser", "Watch"]]:
             watch.kill()
 
 
-def _launched(playwright: "Playwright", program: str, arguments: list[str], watch: "Watch") -> "Browser":
+def _environment(home: str) -> dict[str, str | float | bool]:
+    """What the browser has to know, and none of our secrets: a page may get hold of its process."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
+    return {**kept, "HOME": home, "TMPDIR": home}
+
+
+def _launched(
+    playwright: "Playwright", program: str, arguments: list[str], watch: "Watch", unsandboxed: bool,
+    environment: dict[str, str | float | bool],
+) -> "Browser":
     """With its sandbox where the system lets it: not as root, and not everywhere in a container."""
     from playwright.sync_api import Error
 
+    launch = partial(playwright.chromium.launch, executable_path=program, args=arguments, env=environment)
     if os.geteuid() != 0:
-        with suppress(Error):
-            return playwright.chromium.launch(executable_path=program, args=arguments, chromium_sandbox=True)
+        try:
+            return launch(chromium_sandbox=True)
+        except Error as error:
+            if not unsandboxed:
+                log.warning("The browser of a scan has no sandbox", exc_info=error)
+                raise NoSandbox(NO_SANDBOX) from None
     watch.sandbox = False
-    return playwright.chromium.launch(executable_path=program, args=arguments, chromium_sandbox=False)
+    return launch(chromium_sandbox=False)
 
 
 class Watch:
@@ -110,6 +138,7 @@ class Watch:
         self.switch = f"--poort-scan={secrets.token_hex(8)}"  # how its process is known among all others
         self.sandbox = True
         self.ended: str | None = None
+        self._page_until = float("inf")
         self._seconds = seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -122,12 +151,16 @@ class Watch:
         self._over.set()
         self._thread.join()
 
+    def allow(self, seconds: float) -> None:
+        """A page may take so long from now on: one whose script never ends would answer nobody until the end."""
+        self._page_until = time.monotonic() + seconds
+
     def _watch(self) -> None:
         until = time.monotonic() + self._seconds
         while not self._over.wait(LOOK):
-            late = time.monotonic() > until
-            if late or _memory(self._processes()) > MOST_MEMORY:
-                self.ended = "time" if late else "memory"
+            now = time.monotonic()
+            if now > min(until, self._page_until) or _memory(self._processes()) > MOST_MEMORY:
+                self.ended = "time" if now > until else "page" if now > self._page_until else "memory"
                 self.kill()
                 return
 

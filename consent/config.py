@@ -270,6 +270,13 @@ SETTINGS: tuple[Setting, ...] = (
         "which all owners may see what is there. Off, to public addresses alone.",
     ),
     Setting(
+        "POORT_SCAN_UNSANDBOXED",
+        _switch,
+        "off",
+        "on: the browser looks at sites without its sandbox where the system gives it none. "
+        "Off, it does not look then.",
+    ),
+    Setting(
         "POORT_MAIL_URL",
         _mail_server,
         "",
@@ -378,6 +385,7 @@ class Settings:
     webhook_private: bool
     scan_browser: str
     scan_private: bool
+    scan_unsandboxed: bool
     mail_url: MailServer | None
     mail_from: str
     jobs: bool

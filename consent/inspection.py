@@ -15,7 +15,6 @@ from consent.platforms import Platform
 from consent.sightings import (
     ACCEPTED,
     BEFORE,
-    MOST,
     NO_SCRIPT,
     OWN_NAME,
     PHASES,
@@ -38,7 +37,8 @@ NOT_FOLLOWED: Final = re.compile(
 
 class Pace(NamedTuple):
     """Seconds: how long nothing has to be asked for, how long that is waited for, how long the first page is (A1), a
-    page may load, a button may be missing, and how long at least after it was pressed: the answer has to be stored.
+    page may load, a button may be missing, how long at least after it was pressed: the answer has to be stored; and how
+    long all of it may take on a page, which may hold the browser for ever.
     """
 
     quiet: float = 1.5
@@ -47,6 +47,7 @@ class Pace(NamedTuple):
     load: float = 20.0
     button: float = 4.0
     answered: float = 2.0
+    page: float = 90.0
 
 
 class Plan(NamedTuple):
@@ -62,19 +63,29 @@ class Plan(NamedTuple):
 Progress = Callable[[str, int, int], None]  # the phase, the page's number in it, of how many
 
 
+Allow = Callable[[float], None]  # from now on the browser may be busy for so many seconds
+
+
+def at_ease(seconds: float) -> None:
+    """Nobody watches."""
+
+
 def silent(phase: str, page: int, of: int) -> None:
     """Tell nobody."""
 
 
-def inspect(browser: "Browser", egress: Egress, plan: Plan, progress: Progress = silent) -> Sightings:
+def inspect(
+    browser: "Browser", egress: Egress, plan: Plan, progress: Progress = silent, allow: Allow = at_ease
+) -> Sightings:
     """See the site in every phase. Raises Playwright's Error when the browser is gone."""
-    return Inspection(browser, egress, plan, progress).all()
+    return Inspection(browser, egress, plan, progress, allow).all()
 
 
 class Inspection:
     """One scan."""
 
-    def __init__(self, browser: "Browser", egress: Egress, plan: Plan, progress: Progress) -> None:
+    def __init__(self, browser: "Browser", egress: Egress, plan: Plan, progress: Progress, allow: Allow) -> None:
+        self.allow = allow
         self._browser, self._egress, self._plan, self._progress = browser, egress, plan, progress
         self.seen = Sightings(browser=f"{browser.browser_type.name} {browser.version}")
         self.phase, self.page = BEFORE, plan.pages[0]
@@ -162,10 +173,7 @@ class Inspection:
 
     def note(self, request: Request) -> None:
         """Write a request down, once."""
-        if len(self.seen.requests) < MOST:
-            self.seen.requests.append(request)
-        elif "requests" not in self.seen.limits:
-            self.seen.limits.append("requests")
+        self.seen.add_request(request)
 
     def note_contacts(self) -> None:
         """What went over the wire and no page told of: a connection made ahead, a worker's request."""

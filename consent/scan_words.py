@@ -41,6 +41,9 @@ UNDONE: Final = {
 }
 LIMITS: Final = {
     "requests": mark("There were more requests than are told apart; the rest is left out."),
+    "hosts": mark("There were more hosts than a report has room for; the rest is left out."),
+    "cookies": mark("There were more cookies than a report has room for; the rest is left out."),
+    "keys": mark("There were more stored keys than a report has room for; the rest is left out."),
     "egress_bytes": mark("The pages sent more than a scan takes; the rest was cut off."),
     "egress_connections": mark("The pages made more connections than a scan takes; the rest was refused."),
     "egress_seconds": mark("It took longer than a scan may; the rest was refused."),
@@ -52,6 +55,8 @@ FAILED: Final = {
     "no_browser": mark("There is no browser on the server to look with. Ask whoever runs Poort to install it."),
     "cut_off": mark("The scan was cut off twice and was given up."),
     "time": mark("The pages took longer than ten minutes."),
+    "page": mark("One page took longer than a minute and a half: its script does not end."),
+    "no_sandbox": mark("The browser has no sandbox on the server. Ask whoever runs Poort to allow it one."),
     "memory": mark("The pages took more memory than a scan may have."),
     "browser": mark("The browser broke off."),
     "broken": mark("Something went wrong on the server; its log says what."),

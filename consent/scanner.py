@@ -36,7 +36,7 @@ class BadTarget(ValueError):
 
 
 class CutOff(Exception):
-    """A scan that did not come to its end; the message is one word: time, memory, browser."""
+    """A scan that did not come to its end; the message is one word: time, page, memory, browser."""
 
 
 class Outside(NamedTuple):
@@ -63,7 +63,8 @@ class Scan:
 
 def outside(settings: Settings, first: float = Pace().first) -> Outside:
     """As this install wants it; `first`: seconds that the first page is looked at before any choice."""
-    return Outside(Guard(private=settings.scan_private), Means(settings.scan_browser), Pace(first=first))
+    means = Means(settings.scan_browser, unsandboxed=settings.scan_unsandboxed)
+    return Outside(Guard(private=settings.scan_private), means, Pace(first=first))
 
 
 def checked(url: str) -> str:
@@ -109,7 +110,7 @@ def see(plan: Plan, outside: Outside, progress: Progress = inspection.silent) ->
     out = Egress(outside.guard, outside.limits)
     with out as egress, browsers.opened(outside.means, egress.port) as (browser, watch):
         try:
-            seen = inspection.inspect(browser, egress, plan, progress)
+            seen = inspection.inspect(browser, egress, plan, progress, watch.allow)
         except Error as error:
             raise CutOff(watch.ended or "browser") from error
         seen.limits += [f"egress_{egress.spent}"] if egress.spent else []

@@ -19,13 +19,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
-from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, func, or_, select, update
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, Index, Select, String, func, or_, select, update
 from sqlalchemy.engine import Engine, Row
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
 from consent import audit, findings, scanner
 from consent.batches import Go, More, delete_some
-from consent.browsers import NoBrowser
+from consent.browsers import NoBrowser, NoSandbox
 from consent.catalogue import resolve
 from consent.config import Settings
 from consent.db import Moment, db, writing_on
@@ -223,7 +223,7 @@ def _give_back(engine: Engine, ended: int | None, now: datetime) -> int:
 
 def _claim(engine: Engine, now: datetime) -> int | None:
     """The next scan that waits, now running; None while another runner has one."""
-    waits = select(_TABLE.c.id).where(_TABLE.c.state == WAITING).order_by(_TABLE.c.id).limit(1)
+    waits = _next()
     with engine.connect() as connection:
         if connection.scalar(waits) is None:
             return None
@@ -234,6 +234,17 @@ def _claim(engine: Engine, now: datetime) -> int | None:
             connection.execute(update(_TABLE).where(_TABLE.c.id == found).values(
                 state=RUNNING, beat_at=now, attempts=_TABLE.c.attempts + 1, progress={}))
         return found
+
+
+def _next() -> Select[Any]:
+    """The scan whose turn it is: of the organisation whose last one is longest ago, so that nobody waits for all of
+    another's.
+    """
+    site, other, before = Site.__table__, Site.__table__.alias(), _TABLE.alias()
+    last = select(func.max(before.c.beat_at, type_=BigInteger)).select_from(before.join(other)).where(
+        other.c.organisation_id == site.c.organisation_id).scalar_subquery()
+    waiting = select(_TABLE.c.id).select_from(_TABLE.join(site)).where(_TABLE.c.state == WAITING)
+    return waiting.order_by(func.coalesce(last, 0), _TABLE.c.id).limit(1)
 
 
 def forget(engine: Engine, now: datetime) -> str:
@@ -285,6 +296,8 @@ def do(engine: Engine, row: Row[Any], settings: Settings, progress: Progress) ->
     try:
         report = seen_of(site, row.kind, row.url, row.pages, settings, scanner.outside(settings), progress)
         finish(engine, row.id, report, scanner.status_of(report), datetime.now(UTC))
+    except NoSandbox:
+        fail(engine, row.id, "no_sandbox", datetime.now(UTC))
     except NoBrowser:
         fail(engine, row.id, "no_browser", datetime.now(UTC))
     except CutOff as cut:

@@ -10,6 +10,7 @@ CLOSED: Final = (BEFORE, REFUSED, WITHDRAWN, NO_SCRIPT)  # in these nothing may 
 OWN_NAME: Final = "PoortScan"  # how the browser of a scan calls itself in the end; what it decides is a bot's
 LONGEST_URL: Final = 500
 MOST: Final = 5_000  # requests of a scan that are told apart
+MOST_HOSTS, MOST_COOKIES, MOST_KEYS = 500, 500, 1_000  # a page can make as many as it likes, and a report is read
 
 
 class Initiator(NamedTuple):
@@ -73,6 +74,34 @@ class Sightings:
     facts: dict[str, Any] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
     browser: str = ""
+    _hosts: set[str] = field(default_factory=set, repr=False)
+
+    def add_cookies(self, found: Iterable[Cookie]) -> None:
+        """As many as a report has room for; that there were more is said."""
+        self._add(self.cookies, found, MOST_COOKIES, "cookies")
+
+    def add_keys(self, found: Iterable[Key]) -> None:
+        """In the same way."""
+        self._add(self.keys, found, MOST_KEYS, "keys")
+
+    def add_request(self, request: Request) -> None:
+        """In the same way; of no more than MOST_HOSTS hosts."""
+        if request.host not in self._hosts and len(self._hosts) >= MOST_HOSTS:
+            self._say("hosts")
+        else:
+            self._hosts.add(request.host)
+            self._add(self.requests, [request], MOST, "requests")
+
+    def _add(self, there: list[Any], found: Iterable[Any], most: int, limit: str) -> None:
+        for one in found:
+            if len(there) >= most:
+                self._say(limit)
+                return
+            there.append(one)
+
+    def _say(self, limit: str) -> None:
+        if limit not in self.limits:
+            self.limits.append(limit)
 
     def hosts(self, phases: Iterable[str] = PHASES) -> set[str]:
         """The hosts that were asked for."""

@@ -163,7 +163,7 @@ class Visit:
     def _close(self, phase: str) -> None:
         self.leave()
         if phase != NO_SCRIPT:
-            self._look.seen.cookies += [_cookie(phase, raw) for raw in self._context.cookies()]
+            self._look.seen.add_cookies(_cookie(phase, raw) for raw in self._context.cookies())
         self._look.seen.done.append(phase)
 
     def open(self, url: str, phase: str, least: float = 0.0) -> Page:
@@ -171,6 +171,7 @@ class Visit:
         from playwright.sync_api import Error
 
         self._look.phase, self._look.page = phase, url
+        self._look.allow(self._pace.page)
         self._flying.clear()
         self._known.clear()
         try:
@@ -220,9 +221,9 @@ class Visit:
         for frame in self._tab.frames[:50]:
             with suppress(Error):
                 found = frame.evaluate(KEYS)
-                self._look.seen.keys += [
-                    Key(self._look.phase, self._look.page, kind, found["host"], name)
-                    for kind in ("local", "session", "indexeddb") for name in found[kind]]
+                self._look.seen.add_keys(
+                    Key(self._look.phase, self._look.page, kind, str(found["host"])[:LONGEST_URL], str(name)[:200])
+                    for kind in ("local", "session", "indexeddb") for name in found[kind])
 
     def press(self, button: str) -> bool:
         """Press the banner's button; whether there is one."""

@@ -26,7 +26,18 @@ from consent.catalogue import resolve
 from consent.db import db, writing
 from consent.installation import Expected
 from consent.scanner import BadTarget, CutOff, Outside, Scan
-from consent.sightings import PHASES, Cookie, Initiator, Key, Page, Request, Sightings
+from consent.sightings import (
+    MOST_COOKIES,
+    MOST_HOSTS,
+    MOST_KEYS,
+    PHASES,
+    Cookie,
+    Initiator,
+    Key,
+    Page,
+    Request,
+    Sightings,
+)
 from tests import servers
 from tests.browser.conftest import chromium
 from tests.conftest import close
@@ -267,10 +278,10 @@ def test_what_can_not_be_looked_at_is_said_in_one_line_with_status_2(app: Flask,
 
 # Begun, run, cut off -------------------------------------------------------------------------------------------------
 
-def begun(**changes: Any) -> int:
-    """A look at the shop that waits."""
+def begun(site: str = "shop", **changes: Any) -> int:
+    """A look at the shop, or at another site, that waits."""
     with writing():
-        made = scans.begin(sites.site_for_key("shop"), **{
+        made = scans.begin(sites.site_for_key(site), **{
             "kind": "look", "url": URL, "pages": 3, "by": audit.COMMAND, "now": NOW, **changes})
         return int(made.id)
 
@@ -306,6 +317,37 @@ def test_what_is_cut_off_waits_once_more_and_is_given_up_then(app: Flask) -> Non
     assert (found.state, found.why, found.attempts) == ("failed", "cut_off", 2)
     assert not scans.beat(engine, id, NOW)
     assert scans.running(engine, id) is None
+
+
+@pytest.mark.usefixtures("shop")
+def test_organisations_take_turns(app: Flask) -> None:
+    """Whoever has many sites looked at does not hold up somebody with one."""
+    for key, organisation in (("shop2", "Webwinkel B.V."), ("theirs", "Ander B.V.")):
+        sites.apply({**DEFINITION, "key": key, "organisation": organisation})
+    db.session.commit()
+    first, second = begun(), begun(site="shop2")
+    theirs = begun(site="theirs")
+    done = []
+    for hour in range(3):
+        id = scans._claim(db.engine, NOW + timedelta(hours=hour))
+        assert id
+        done.append(id)
+        scans.fail(db.engine, id, "broken", NOW + timedelta(hours=hour))
+    assert done == [first, theirs, second]
+
+
+def test_a_report_has_room_for_so_much(app: Flask) -> None:
+    """A page can make as many hosts, cookies and keys as it likes."""
+    found = Sightings()
+    for number in range(MOST_HOSTS + 5):
+        host = f"h{number}.example"
+        found.add_request(Request("before", URL, f"https://{host}/", host, "Image", Initiator("script")))
+    found.add_cookies(Cookie("before", f"c{number}", "shop.example", 3, False) for number in range(MOST_COOKIES + 5))
+    found.add_keys(Key("before", URL, "local", "shop.example", f"k{number}") for number in range(MOST_KEYS + 5))
+    assert [len(each) for each in (found.hosts(), found.cookies, found.keys)] == [MOST_HOSTS, MOST_COOKIES, MOST_KEYS]
+    assert found.limits == ["hosts", "cookies", "keys"]
+    found.add_request(found.requests[0])
+    assert len(found.requests) == MOST_HOSTS + 1, "more of a host that is there"
 
 
 @pytest.mark.usefixtures("shop")

@@ -5,7 +5,9 @@ inside. The platforms are the real packages; the internet is the suite's own.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from consent import findings, scanner
-from consent.browsers import Means
+from consent.browsers import Means, NoSandbox
 from consent.catalogue import resolve
 from consent.egress import Guard
 from consent.inspection import Pace, Plan
@@ -48,6 +50,28 @@ def outside(internet: Internet, resolve: Any = None) -> Outside:
     # What one page of a test sends is another visit's to the internet's log, which is not asked here.
     means = Means(chromium(), ("--ignore-certificate-errors",), 120)
     return Outside(Guard(False, resolve or somewhere, connect), means, PACE)
+
+
+def test_a_page_that_never_ends_is_ended_at_its_own_limit(internet: Internet, net: Internet) -> None:
+    net.page(WWW, "<script>addEventListener('load', () => setTimeout(() => { for (;;); }, 100))</script>")
+    around = outside(internet)._replace(pace=PACE._replace(page=2.0))
+    scan, begun = Scan(WWW, findings.scope_of(WWW), 1), time.monotonic()
+    with pytest.raises(scanner.CutOff, match="page"):
+        aside(lambda: scanner.look_at(scan, around))
+    assert time.monotonic() - begun < 60, "and not after its two minutes"
+
+
+def test_without_a_sandbox_a_browser_looks_only_where_that_is_said(
+    internet: Internet, net: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chromium refuses its sandbox to root, as it does where the system has none for it."""
+    net.page(WWW, "<script>document.cookie = 'a=1'</script>")
+    scan, around = Scan(WWW, findings.scope_of(WWW), 1), outside(internet)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(NoSandbox, match="POORT_SCAN_UNSANDBOXED"):
+        aside(lambda: scanner.look_at(scan, around))
+    means = around.means._replace(unsandboxed=True)
+    assert "no_sandbox" in aside(lambda: scanner.look_at(scan, around._replace(means=means)))["limits"]
 
 
 def aside(do: Callable[[], Any]) -> Any:
