@@ -23,6 +23,7 @@ FIELDS: Final = {
     "google_consent_mode": mark("Google consent mode"),
     "google_consent_mode_reason": mark("Reason for the advanced mode"),
     "request_working_days": mark("Working days for a request"), "jurisdiction": mark("Jurisdiction"),
+    "experiment": mark("Experiment"), "experiment.variants": mark("Variants"),
     "count_visits": mark("Count visits"), "texts": mark("Texts"), "look": mark("Look"),
 }
 
