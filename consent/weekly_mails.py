@@ -83,7 +83,7 @@ def _choices(week: Week) -> list[str]:
              "necessary_only": gettext("Necessary only")}
     return [said, *(f"{name}: {_with_interval(week.now.share(what))}. {_compared(week, what)}"
                     for what, name in names.items()),
-            gettext("In brackets: between these the true share is, with 95%% certainty.")]
+            gettext("In brackets: between these the true share is, with 95% certainty.")]
 
 
 def _with_interval(share: Share) -> str:

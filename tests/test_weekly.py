@@ -139,6 +139,7 @@ class TestWhat:
         for part in (
             "The week of 23 November to 29 November", "shown 2,100 times; the week before 1,400 times",
             "Answered: 80% (78% to 82%). 10.0 points more than the week before, which is",
+            "between these the true share is, with 95% certainty.",
             "Accepted all: 60%", "Necessary only: 20%", "About as the week before",
             "Hotjar sees 60% (58% to 62%) of the visits.",
             "27 November: version 2 of Webwinkel was published.",

@@ -34,6 +34,7 @@ OF_A_SITE = (
     Place("scans.page", mark("Look at the site")),
     Place("reports.page", mark("Report")),
     Place("experiment.page", mark("Experiment")),
+    Place("alerts.page", mark("Alerts")),
     Place("leaks.page", mark("Leaks")),
     Place("visitors.page", mark("Visitors"), owners=True),
 )
