@@ -112,6 +112,9 @@ def document(chart: Chart, width: int = 960, height: int = 440) -> str:
     """The chart as a file of its own: with its title, its legend and its style, on white."""
     root = _drawn(chart, width, height, legend=True)
     root.attrib.update({"width": str(width), "height": str(height), "role": "img"})
+    for text in root.iter("text"):
+        if "plot_title" in text.get("class", ""):
+            text.set("y", "20")  # clear of the letters of the marks
     title, style = ElementTree.Element("title"), ElementTree.Element("style")
     title.text, style.text = chart.title, STYLE
     root[:0] = [title, style]
