@@ -55,8 +55,9 @@ def decisions(many: int, chance: random.Random) -> list[tuple[bytes, dict[str, s
             action, page_group=chance.choice(("home", "shop", "blog", None)), language=chance.choice(("nl", "en")),
             trackers={"hotjar": False} if action == "custom" else {}, took=int(chance.expovariate(1 / 8_000)))
         sent = json.dumps(said, separators=(",", ":")).encode()
-        made.append((sent, {"content-type": "text/plain", "content-length": str(len(sent)),
-                            "user-agent": chance.choice(AGENTS)}))
+        network = f"{chance.randrange(11, 120)}.{chance.randrange(256)}.{chance.randrange(256)}.1"  # no flood
+        made.append((sent, {"content-type": "text/plain", "content-length": str(len(sent)), "address": network,
+                            "origin": DEFINITION["origins"][0], "user-agent": chance.choice(AGENTS)}))
     return made
 
 
@@ -84,7 +85,7 @@ def run(hot: Hot, made: list[tuple[bytes, dict[str, str]]], waiting: int) -> tup
     for sent, headers in made:
         if len(on_their_way) >= waiting:
             finish(on_their_way.popleft())
-        found = hot.answer(Call("POST", CONSENTS, "", headers.get, "127.0.0.1", body=partial(bytes, sent)))
+        found = hot.answer(Call("POST", CONSENTS, "", headers.get, headers["address"], body=partial(bytes, sent)))
         if not isinstance(found, Later):
             raise SystemExit(f"WRONG: {found}")
         on_their_way.append(found)
