@@ -34,7 +34,7 @@ def shop() -> sites.Site:
 
 
 def save(browser: Browser, **changes: str) -> Any:
-    return send(browser, PAGE, {"revision": str(shop().revision), **TYPED, "do": "save", **changes})
+    return send(browser, PAGE, {"revision": str(shop().revision), **TYPED, "do": "save", "confirmed": "1", **changes})
 
 
 def publish(browser: Browser, **reasons: str) -> Any:
@@ -102,7 +102,7 @@ def test_the_winner_is_published_by_one_click(alice: Browser) -> None:
     assert "Chose for themselves: 2.9% instead of 16.7%." in said
     assert "More words:" in said
     assert "Withdrew:" not in said, "what is small of one is told of none"
-    ended = send(alice, f"{PAGE}/end", {"id": "summer", "variant": "b"})
+    ended = send(alice, f"{PAGE}/end", {"id": "summer", "variant": "b", "confirmed": "1"})
     assert ended.status_code == 303
     assert ended.headers["Location"].endswith("?id=summer")
     assert (shop().current, shop().draft["look"], "experiment" in shop().draft) == (3, {"position": "top"}, False)
@@ -137,6 +137,13 @@ def test_what_is_about_a_variant_as_a_whole_names_it(alice: Browser) -> None:
     assert "Must be two to four variants" in nothing.text
 
 
+def test_what_a_file_manages_is_asked_about_first(alice: Browser) -> None:
+    asked = save(alice, confirmed="")
+    assert (asked.status_code, asked.text.count('name="confirmed" value="1"')) == (200, 1)
+    assert f'value="{TITLE}"' in asked.text
+    assert "experiment" not in shop().draft
+
+
 def test_who_comes_second_overwrites_nothing(alice: Browser) -> None:
     answer = save(alice, revision="0")
     assert answer.status_code == 409
@@ -152,7 +159,7 @@ def test_what_breaks_the_law_can_not_start(alice: Browser) -> None:
 
 def test_it_can_be_taken_out_of_the_draft(alice: Browser) -> None:
     save(alice)
-    dropped = send(alice, f"{PAGE}/drop", {"revision": str(shop().revision)})
+    dropped = send(alice, f"{PAGE}/drop", {"revision": str(shop().revision), "confirmed": "1"})
     assert dropped.status_code == 303
     assert "experiment" not in shop().draft
 
@@ -163,7 +170,7 @@ def test_the_end_with_other_changes_leads_to_publishing(alice: Browser) -> None:
     site = shop()
     sites.apply({**site.draft, "consent_days": 90})
     db.session.commit()
-    ended = send(alice, f"{PAGE}/end", {"id": "summer", "variant": "b"})
+    ended = send(alice, f"{PAGE}/end", {"id": "summer", "variant": "b", "confirmed": "1"})
     assert ended.headers["Location"].endswith("/publish")
     assert (shop().current, shop().draft["consent_days"], shop().draft["look"]) == (2, 90, {"position": "top"})
 
@@ -182,7 +189,7 @@ def test_a_marketer_follows_and_changes_nothing(app: Flask, alice: Browser) -> N
 
 def test_an_experiment_that_never_was_is_not_found(alice: Browser) -> None:
     assert alice.get(f"{PAGE}?id=winter").status_code == 404
-    assert send(alice, f"{PAGE}/end", {"id": "winter", "variant": "b"}).status_code == 404
+    assert send(alice, f"{PAGE}/end", {"id": "winter", "variant": "b", "confirmed": "1"}).status_code == 404
 
 
 def test_a_form_makes_the_experiment_that_fills_it() -> None:

@@ -83,7 +83,7 @@ def plan_experiment(key: ApiKey, site: Site) -> Response:
 
 
 @views.post("/sites/<site>/experiment/end")
-@needs("publish")
+@needs("publish", "write")
 def end_experiment(key: ApiKey, site: Site) -> Response:
     """Publish the variant that is kept, without the experiment. The draft has to be what is published."""
     asked = body(_END)

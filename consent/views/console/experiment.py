@@ -16,7 +16,7 @@ from consent.marks import mark
 from consent.sign_in import present
 from consent.sites import NotFound, Site
 from consent.views.console import editor, members_only
-from consent.views.console.doors import by_user, fresh, member_of, owner_of
+from consent.views.console.doors import be_sure, by_user, fresh, member_of, owner_of
 from consent.views.console.fields import revision
 
 views = Blueprint("experiment", __name__, url_prefix="/console/sites/<key>/experiment")
@@ -68,6 +68,7 @@ def save(key: str) -> ResponseReturnValue:
             return _page(site, "owner", fields, shown=definition)
         with writing():
             site = owner_of(key)
+            be_sure(site)
             sites.change(site, _defined(site, fields), revision(), by_user())
     except sites.DefinitionError as error:
         return _page(owner_of(key), "owner", fields, faults=error.faults), 422
@@ -93,6 +94,7 @@ def drop(key: str) -> ResponseReturnValue:
     try:
         with writing():
             site = owner_of(key)
+            be_sure(site)
             sites.change(site, sites.parse_definition(experiments.without(site.draft)), revision(), by_user())
     except sites.Stale:
         flash(gettext(STALE), "warn")
@@ -108,7 +110,9 @@ def end(key: str) -> ResponseReturnValue:
     name, variant = request.form.get("id", ""), request.form.get("variant", "")
     try:
         with writing():
-            endings.end(owner_of(key), name, variant, datetime.now(UTC), by_user())
+            site = owner_of(key)
+            be_sure(site)
+            endings.end(site, name, variant, datetime.now(UTC), by_user())
     except (endings.Pending, linter.Unexplained, linter.Blocked, ValidationError, sites.DefinitionError):
         return _kept(key, name, variant)
     except (IntegrityError, sites.Stale):  # somebody was first
