@@ -5,6 +5,7 @@ A banner that was answered was shown, also when the page's word of that was lost
 least as often as it was answered, shown is always answered and ignored together, and days add up to ranges.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from consent.counts import COUNTERS, DailySlice
 from consent.db import db
 from consent.gate import OPTIONAL
 from consent.reports import Line, check_range, lines
-from consent.shares import Share
+from consent.shares import Share, Z
 from consent.suppression import Table
 from consent.versions import Version, published
 
@@ -99,6 +100,11 @@ class Figures:
     def total(self) -> Line:
         """All days together."""
         return Line.together(self.days)
+
+    @property
+    def shown_error(self) -> int:
+        """By how much `shown` can be off, with 95 % certainty: 0 unless showings were sampled."""
+        return round(Z * math.sqrt(self.spread))
 
     def table(self, dimension: str) -> Table:
         """A dimension of PARTS as it may be told: with no small cells (suppression.py). Whoever shows parts takes this.

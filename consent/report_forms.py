@@ -5,7 +5,6 @@ cell that suppression.py hides is null and `suppressed`, in sheets HIDDEN.
 """
 
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +18,7 @@ from consent.breakdowns import PARTS, Figures, TrackerShare
 from consent.gate import OPTIONAL
 from consent.marks import mark
 from consent.reports import COLUMNS, Line, as_row, is_formula, to_csv, weeks
-from consent.shares import Share, Z, difference
+from consent.shares import Share, difference
 from consent.suppression import ANSWERS, NAMES, Row, Table
 
 BY: Final = ("day", "week", "total", "tracker", *PARTS)
@@ -50,17 +49,12 @@ def as_json(found: Figures, before: Figures, by: str) -> dict[str, Any]:
         **_ends(found), **_by(found, before, by), "total": as_row(found.total),
         "shares": {name: compared(found.share(name), before.share(name)) for name in SHARES},
         "before": {**_ends(before), "total": as_row(before.total)},
-        "shown_error": _error(found),
+        "shown_error": found.shown_error,
     }
 
 
 def _ends(found: Figures) -> dict[str, str]:
     return {"from": found.first.isoformat(), "to": found.last.isoformat()}
-
-
-def _error(found: Figures) -> int:
-    """By how much `shown` can be off, with 95 % certainty: it is 0 unless showings were sampled."""
-    return round(Z * math.sqrt(found.spread))
 
 
 def _by(found: Figures, before: Figures, by: str) -> dict[str, Any]:

@@ -3,21 +3,16 @@
 import csv
 import io
 import json
-from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
 
 from consent import counts, records, reports
 from consent.db import add_up, db
-from consent.reports import BadRange, Line
-from consent.views import chart
-from consent.views.reports import BY_DAY
+from consent.reports import BadRange
 from tests.conftest import HERE
 from tests.pages import queries
 from tests.shop import FIREFOX, body
@@ -212,52 +207,3 @@ def test_the_command_refuses_in_one_line(app: Flask, shop: Any) -> None:
         done = _flask(app, *arguments)
         assert done.exit_code == 1
         assert len(done.output.strip().splitlines()) == 1
-
-
-# The chart ------------------------------------------------------------------------------------------------------------
-
-def _line(shown: int = 0, **answers: int) -> Line:
-    n = Counter({(False, "answered", name): number for name, number in answers.items()})
-    n[False, "shown", ""] = shown
-    return Line(DAY, DAY, n)
-
-
-@pytest.mark.parametrize(("largest", "top"), [
-    (0, 1), (1, 1), (2, 2), (3, 4), (7, 8), (9, 10), (10, 10), (11, 12), (13, 14), (17, 20), (99, 100), (101, 120),
-    (1_341, 1_400), (5_001, 6_000), (999_999, 1_000_000),
-])
-def test_the_axis_ends_at_a_round_number(largest: int, top: int) -> None:
-    assert chart.ceiling(largest) == top
-
-
-@given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 4), min_size=1, max_size=reports.LONGEST))
-def test_a_chart_stays_within_its_frame(numbers: list[tuple[int, int, int, int]]) -> None:
-    lines = [_line(shown, accept_all=a, custom=c, necessary_only=n) for shown, a, c, n in numbers]
-    drawn = chart.draw(lines)
-    assert len(drawn.bars) == len(lines)
-    for bar, line in zip(drawn.bars, lines, strict=True):
-        assert 0 <= float(bar.x[:-1]) <= 100
-        assert float(bar.x[:-1]) + float(bar.width[:-1]) <= 100.01
-        assert {piece.part for piece in bar.pieces} == {part for part in chart.PARTS if getattr(line, part)}
-        for piece in bar.pieces:
-            assert 3.9 <= float(piece.y[:-1]) <= 90.01
-            assert 0 <= float(piece.height[:-1]) <= 86.01
-
-
-@pytest.mark.parametrize("days", [1, 2, 7, 30, BY_DAY, 105, 731])
-def test_labels_stay_readable_at_any_number_of_bars(days: int) -> None:
-    drawn = chart.draw([_line(1)] * days)
-    labels = [bar.label for bar in drawn.bars if bar.label]
-    assert 1 <= len(labels) <= 6
-    assert labels[0] == "always"
-    assert labels.count("always") <= 3
-
-
-def test_pieces_stand_on_each_other() -> None:
-    (bar,) = chart.draw([_line(8, accept_all=2, custom=2, necessary_only=2)]).bars
-    assert [piece.part for piece in bar.pieces] == list(chart.PARTS)
-    floor = 90.0
-    for piece in bar.pieces:
-        assert float(piece.y[:-1]) + float(piece.height[:-1]) == pytest.approx(floor, abs=0.01)
-        floor = float(piece.y[:-1])
-    assert floor == pytest.approx(4.0)

@@ -19,7 +19,7 @@ def register(app: Flask) -> None:
     Babel(app, locale_selector=locale, default_translation_directories=str(TRANSLATIONS))
     app.context_processor(lambda: {"language": language(), "languages": LANGUAGES, "in_language": in_language})
     app.jinja_env.globals["country"] = country
-    app.jinja_env.filters.update(whole=format_decimal, share=share)
+    app.jinja_env.filters.update(whole=format_decimal, share=share, decimal=decimal)
 
 
 def language() -> str:
@@ -53,6 +53,11 @@ def in_language(other: str) -> str:
     """The address of this page in another language."""
     values = {**request.args.to_dict(), "lang": other}
     return f"{request.path}?{urlencode(values)}"
+
+
+def decimal(number: float) -> str:
+    """A number with two decimals."""
+    return str(format_decimal(number, "#,##0.00"))
 
 
 def share(part: float | None) -> str:

@@ -42,6 +42,7 @@ SCREENS = (
     "/console/sites/{site}/visitors",
     "/console/sites/{site}/leaks",
     "/console/sites/{site}/report",
+    "/console/report",
     "/console/sites/{site}/alerts",
     "/console/sites/{site}/trackers",
     "/console/sites/{site}/trackers/new",
@@ -51,7 +52,9 @@ SCREENS = (
 # With more in their address than the key of a site.
 MORE = ("/console/sites/{site}/versions/1", "/console/sites/{site}/versions/compare?from=1&to=draft")
 # What is no page: files to download, and answers to scripts.
-NO_SCREENS = {"/console/audit.csv", "/console/sites/{site}/report.csv", "/console/sites/{site}/definition.json",
+NO_SCREENS = {"/console/audit.csv", *(f"{of}/report{file}" for of in ("/console", "/console/sites/{site}") for file in (
+                  ".csv", ".xlsx", "/answers.svg", "/answers.png", "/allowed.svg", "/allowed.png")),
+              "/console/sites/{site}/definition.json",
               "/console/sites/{site}/tag/poort.tpl", "/console/organisation"}  # the last: for who is in none
 # axe takes half a second: once in each language, once at each width.
 READ = {("nl", 360), ("en", 1280)}
