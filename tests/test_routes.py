@@ -202,10 +202,11 @@ def test_no_sheet_of_the_console_has_a_formula(app: Flask, things: Things) -> No
 # -- the owners' API --------------------------------------------------------------------------------------------------
 
 def calls(app: Flask, things: Things) -> Iterator[tuple[str, str, str, str]]:
-    """Every call: method, path behind /v1/admin, its scope, its name."""
+    """Every call: method, path behind /v1/admin, each of its scopes, its name."""
     for rule, method in routes(app, "/v1/admin"):
         view: Any = app.view_functions[rule.endpoint]
-        yield method, path_of(rule, things).removeprefix("/v1/admin"), view.scope, rule.endpoint
+        for scope in view.scopes:
+            yield method, path_of(rule, things).removeprefix("/v1/admin"), scope, rule.endpoint
 
 
 def test_every_call_needs_a_key_and_its_scope(app: Flask, things: Things) -> None:

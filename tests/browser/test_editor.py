@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import pysqlite3
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
@@ -17,6 +19,13 @@ from tests.servers import Server
 
 Login = tuple[Server, list[str]]
 ALARM = "for (const name of ['alert', 'confirm', 'prompt']) window[name] = () => console.error('fired');"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def managed_here(server: Login) -> None:
+    """The demo as if its draft had been changed in the console before: nothing asks for a confirmation."""
+    with closing(pysqlite3.connect(server[0].database_url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE site SET managed = 'console'")
 
 
 @pytest.fixture
