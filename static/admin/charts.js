@@ -1,22 +1,30 @@
-// A chart's columns one by one: with the arrow keys, and told in a line beneath. Without script they say it on pointing.
+// A chart's columns one by one: by a slider, which keys, fingers and screen readers know, or by pointing. Its values are
+// said by the slider and stand in a line beneath. Without script a column says them when it is pointed at.
 for (const chart of document.querySelectorAll("[data-chart]")) {
-  const box = chart.querySelector("[tabindex]");
+  const box = chart.querySelector(".scroll");
   const told = chart.querySelector(".told");
   const columns = [...chart.querySelectorAll(".column")];
-  let at = -1;
-  const show = (next) => {
-    if (at >= 0) columns[at].classList.remove("here");
-    at = next;
-    columns[at].classList.add("here");
+  if (!columns.length) continue;
+  const slider = document.createElement("input");
+  Object.assign(slider, { type: "range", min: 0, max: columns.length - 1, value: columns.length - 1, className: "slider" });
+  slider.setAttribute("aria-labelledby", box.getAttribute("aria-labelledby"));
+  const show = () => {
+    chart.querySelector(".column.here")?.classList.remove("here");
+    const column = columns[slider.value];
+    column.classList.add("here");
     told.hidden = false;
-    told.textContent = columns[at].querySelector("title").textContent;
+    told.textContent = column.querySelector("title").textContent;
+    slider.setAttribute("aria-valuetext", told.textContent);
   };
-  const steps = { ArrowRight: () => at + 1, ArrowLeft: () => at - 1, Home: () => 0, End: () => columns.length - 1 };
-  box.addEventListener("keydown", (event) => {
-    const step = steps[event.key];
-    if (!step || !columns.length) return;
-    event.preventDefault();
-    show(Math.min(Math.max(step(), 0), columns.length - 1));
+  slider.addEventListener("input", () => {
+    show();
+    columns[slider.value].scrollIntoView({ block: "nearest", inline: "nearest" });
   });
-  columns.forEach((column, number) => column.addEventListener("pointerenter", () => show(number)));
+  columns.forEach((column, number) => column.addEventListener("pointerenter", () => {
+    slider.value = number;
+    show();
+  }));
+  box.after(slider);
+  slider.setAttribute("aria-valuetext", columns.at(-1).querySelector("title").textContent);
+  box.scrollLeft = box.scrollWidth; // the last days first
 }

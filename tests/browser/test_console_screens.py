@@ -109,6 +109,22 @@ def test_every_screen(
     assert faults + complaints == []
 
 
+def test_a_chart_is_read_by_its_slider(owner: Browser, server: tuple[Server, list[str]]) -> None:
+    """With the keys of every slider; what it says is what stands beneath and what pointing at the column says."""
+    poort, login = server
+    page = owner.new_page(viewport={"width": 360, "height": 800})
+    sign_in(page, poort.url, login)
+    page.goto(f"{poort.url}/console/sites/demo/report?lang=en")
+    chart = page.locator("[data-chart]").first
+    slider, told = chart.get_by_role("slider", name="Answers to the banner by day"), chart.locator(".told")
+    said = [title.text_content() for title in chart.locator(".column title").all()]
+    assert slider.get_attribute("aria-valuetext") == said[-1], "the last day first"
+    for key, at in (("ArrowLeft", -2), ("Home", 0), ("ArrowRight", 1), ("End", -1)):
+        slider.press(key)
+        assert (slider.get_attribute("aria-valuetext"), told.text_content()) == (said[at], said[at])
+    page.context.close()
+
+
 @pytest.mark.parametrize(("language", "width"), sorted(READ))
 def test_the_screens_of_one_visitor(
     owner: Browser, server: tuple[Server, list[str]], axe_source: str, language: str, width: int
