@@ -57,6 +57,7 @@ class Flood:
 
     def __post_init__(self) -> None:
         self._chance, self._mine, self._lock = random.Random(self.seed), threading.local(), threading.Lock()
+        self._lines: list[http.client.HTTPConnection] = []
 
     def traffic(self) -> list[Sent]:
         """All requests, mixed."""
@@ -89,6 +90,8 @@ class Flood:
         """Send it, on a few connections at a time."""
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(lambda sent: self._send(server, sent), traffic))
+        for line in self._lines:
+            line.close()
 
     def _send(self, server: Server, sent: Sent) -> None:
         started = time.perf_counter()
@@ -106,6 +109,7 @@ class Flood:
                    "Content-Type": "application/json"}
         if not hasattr(self._mine, "line"):
             self._mine.line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+            self._lines.append(self._mine.line)
         try:
             self._mine.line.request("POST", f"/v1/sites/shop/{sent.path}", json.dumps(sent.body), headers)
             answer = self._mine.line.getresponse()
