@@ -14,23 +14,14 @@ from sqlalchemy import or_, select
 from consent import alerts, mails, subscriptions, weekly_mails, zones
 from consent.accounts import Organisation
 from consent.alerts import Alert
+from consent.annotations import Annotation, annotations
 from consent.breakdowns import Figures, figures
 from consent.db import db, writing
 from consent.reports import ONE_DAY, Line, totals
 from consent.sites import Site
-from consent.versions import Version
 
 AT = time(7)
 WEEK = timedelta(days=7)
-
-
-@dataclass(frozen=True)
-class Publication:
-    """A version that was published in the week."""
-
-    site: str
-    number: int
-    day: date
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,7 @@ class Week:
     now: Figures
     before: Figures
     lines: Mapping[str, Line]
-    publications: Sequence[Publication]
+    happened: Sequence[Annotation]
     alerts: Sequence[Alert]
 
     @property
@@ -84,12 +75,8 @@ def _week(organisation: Organisation, monday: date) -> Week:
     first, last = monday - WEEK, monday - ONE_DAY
     where = zones.zone(organisation.time_zone)
     begin, end = datetime.combine(first, time(), where), datetime.combine(monday, time(), where)
-    versions = select(Version.site, Version.number, Version.published_at).where(
-        Version.site.in_(list(sites)), Version.published_at >= begin, Version.published_at < end)
-    published = [Publication(site, number, at.astimezone(where).date())
-                 for site, number, at in db.session.execute(versions.order_by(Version.published_at))]
     return Week(organisation.name, sites, figures(sites, first, last), figures(sites, first - WEEK, last - WEEK),
-                totals(sites, first, last), published, alerts.between(sites, begin, end))
+                totals(sites, first, last), annotations(sites, first, last, where), alerts.between(sites, begin, end))
 
 
 def _send(organisation: Organisation, week: Week, monday: date, now: datetime) -> int:

@@ -133,9 +133,12 @@ def _sites(week: Week) -> Iterator[str]:
 
 
 def _changes(week: Week) -> Iterator[str]:
-    for one in week.publications:
-        yield gettext("%(day)s: version %(number)s of %(site)s was published.", day=_date(one.day), number=one.number,
-                      site=week.sites[one.site])
+    for one in week.happened:
+        said = {"day": _date(one.day), "site": week.sites[one.site]}
+        if one.kind == "note":
+            yield gettext("%(day)s, note at %(site)s: %(text)s", text=one.text, **said)
+        else:
+            yield gettext("%(day)s: version %(number)s of %(site)s was published.", number=one.text, **said)
     for alert in week.alerts:
         said = gettext("over") if alert.cleared_at else gettext("open")
         yield gettext("Alert of %(site)s, since %(day)s: %(title)s (%(state)s).", site=week.sites[alert.site],
@@ -151,8 +154,8 @@ def _chart(week: Week, language: str) -> Chart:
              "necessary_only": gettext("Necessary only"), "ignored": gettext("Ignored")}
     marks = tuple(
         Mark(len(week.before.days) + (one.day - week.now.first).days, str(n),
-             gettext("version %(number)s", number=one.number))
-        for n, one in enumerate(week.publications[:9], 1) if week.now.first <= one.day <= week.now.last)
+             one.text if one.kind == "note" else gettext("version %(number)s", number=one.text))
+        for n, one in enumerate(week.happened[:9], 1) if week.now.first <= one.day <= week.now.last)
     return Chart(
         title=gettext("How often the banner was shown, in two weeks"),
         labels=tuple(_day(line) for line in days), short=tuple(_short(line) for line in days),

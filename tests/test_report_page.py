@@ -45,7 +45,8 @@ def test_a_marketer_reads_first_what_each_tool_sees_and_whether_it_changed(app: 
     assert "1.410 / 3.000 · de cijfers × 2,13 staan voor alles" in page
     assert "periode ervoor: niets om mee te vergelijken" in page
     week = text(bob.get(f"{REPORT}?from={TODAY - timedelta(days=6)}&to={TODAY}").text)
-    assert re.search(r"Google Analytics 4 ziet 70% .*? periode ervoor: 30,0 punten hoger \(2\d,\d … 3\d,\d\)", week)
+    seen = r"Google Analytics 4 ziet 70% .*? periode ervoor: 30,0 punten hoger \(2\d,\d … 3\d,\d; p ≤ 0,001\)"
+    assert re.search(seen, week)
 
 
 def test_what_a_publication_did_is_a_difference_with_its_interval(app: Flask) -> None:

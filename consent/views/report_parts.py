@@ -121,9 +121,10 @@ def compare(before: Share | None, after: Share) -> str:
         return str(gettext("no difference to be seen"))
     points = format_decimal(abs(100 * gap.value), format="#,##0.0")
     low, high = (format_decimal(100 * end, format="#,##0.0") for end in (gap.low, gap.high))
+    chance = format_decimal(max(gap.p, 0.001), format="0.000")
     said = gettext("%(points)s points higher", points=points) if gap.value > 0 else gettext(
         "%(points)s points lower", points=points)
-    return f"{said} ({low} … {high})"
+    return f"{said} ({low} … {high}; p {'≤' if gap.p <= 0.001 else '='} {chance})"
 
 
 def changes(found: Figures, marks: Sequence[Annotation], name: str, today: date) -> list[Effect]:

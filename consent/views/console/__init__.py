@@ -1,5 +1,6 @@
 """The console: what owners and marketers see of their sites."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
@@ -63,8 +64,8 @@ _WITHOUT_FACTOR = {
 
 def _be_here() -> ResponseReturnValue | None:
     language.remember()
-    show_life(current_user, reports.today(), language.language())
-    sessions.show_life(present().session, reports.today())
+    show_life(current_user, datetime.now(UTC).date(), language.language())
+    sessions.show_life(present().session, datetime.now(UTC).date())
     if request.endpoint not in _WITHOUT_FACTOR and factors.is_missing(current_user):
         return redirect(url_for("accounts.security"))
     return None
