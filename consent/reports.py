@@ -222,7 +222,7 @@ def parse_range(first: str, last: str, now: date) -> tuple[date, date]:
 
 def _day(name: str, text: str) -> date:
     try:
-        if not _DAY.fullmatch(text) or text < "1970":
+        if not _DAY.fullmatch(text) or not "1970" <= text < "9999":  # the days around it are days as well
             raise ValueError
         return date.fromisoformat(text)
     except ValueError as error:

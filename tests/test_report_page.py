@@ -126,3 +126,11 @@ def test_each_chart_is_a_picture_of_its_own(app: Flask, name: str) -> None:
     assert drawn.text.startswith("<svg")
     assert bob.get(f"{REPORT}/{name}.png").data.startswith(b"\x89PNG")
     assert bob.get(f"{REPORT}/{name}.png?from=x").status_code == 404
+
+
+@pytest.mark.parametrize("form", ["", ".csv", ".xlsx", "/answers.svg", "/answers.png"])
+def test_no_day_is_too_far_away_for_an_answer(app: Flask, form: str) -> None:
+    browser = signed_in(app, "bob")
+    for first, last in (("9999-12-31", ""), ("", "9999-12-31"), ("1970-01-01", "1970-01-02")):
+        for report in (REPORT, "/console/report"):
+            assert browser.get(f"{report}{form}?from={first}&to={last}").status_code in (200, 400, 404)

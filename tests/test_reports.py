@@ -146,6 +146,8 @@ BAD_RANGES = [
     ("0001-01-01", "0001-01-02", "to", "not a date"),
     ("٢٠٢٦-11-01", "2026-11-22", "from", "not a date"),
     ("2026-02-29", "2026-11-22", "from", "not a date"),
+    ("9999-12-31", "", "from", "not a date"),
+    ("2026-11-22", "9999-12-31", "to", "not a date"),
     ("'; DROP TABLE x", "", "from", "not a date"),
 ]
 
