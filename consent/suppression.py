@@ -4,7 +4,7 @@ A table has a row for each group (desktop, mobile) and a column for each outcome
 own choice, no answer). Every visit is in one cell, and the totals of rows and columns are known. So it is not enough to
 leave out what is small: in each row and column the rest would give it away (Fellegi 1972). These rules hold:
 
-- A group with fewer than LEAST visits is joined with others.
+- A group with fewer than LEAST visits is joined with others, and so is what comes after the MOST largest.
 - A cell of 1 to 9 is hidden. A cell of 0 is not: it is about nobody.
 - What is hidden of a row or a column counts LEAST together, where the whole does.
 - Each hidden cell is a corner of a rectangle of hidden cells around which visits can be moved without changing any
@@ -24,6 +24,7 @@ from consent.gate import OPTIONAL
 from consent.shares import Share
 
 LEAST: Final = 10
+MOST: Final = 100  # groups of a table: visitors make up names of page groups, and each group more takes longer to hide
 OTHER: Final = "other"
 ANSWERS: Final = ("accept_all", "necessary_only", "custom")
 OUTCOMES: Final = (*ANSWERS, "ignored")
@@ -99,7 +100,8 @@ def _count(counts: Mapping[str, int], name: str) -> int:
 def _joined(groups: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, Counter[str]], int]:
     """The groups by size, the small ones as OTHER; and how many those are."""
     large = sorted((name for name in groups if groups[name]["shown"] >= LEAST), key=lambda name: -groups[name]["shown"])
-    small = [name for name in groups if 0 < groups[name]["shown"] < LEAST]
+    small = [*large[MOST:], *(name for name in groups if 0 < groups[name]["shown"] < LEAST)]
+    del large[MOST:]
     if small and OTHER in large:
         large.remove(OTHER)
         small.append(OTHER)

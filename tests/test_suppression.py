@@ -166,6 +166,13 @@ def test_as_little_as_possible_is_hidden() -> None:
     assert not hidden & set(product("abc", ["ignored"]))
 
 
+def test_no_more_groups_than_anybody_reads_stand_by_themselves() -> None:
+    counts = dict(zip(ANSWERS, (4, 3, 2), strict=True))
+    rows = table({f"g{n}": {"shown": 20 + n, **counts, **dict.fromkeys(OPTIONAL, 5)} for n in range(3_000)}).rows
+    assert [row.bucket for row in rows[:2]] == ["g2999", "g2998"]
+    assert (len(rows), rows[-1].bucket, rows[-1].groups) == (101, OTHER, 2_900)
+
+
 @pytest.mark.parametrize(("sizes", "expected"), [
     ({"a": 100, "b": 50, "c": 9, "d": 1}, {"a": (100, 1), "b": (50, 1), OTHER: (10, 2)}),
     ({"a": 100, "b": 50, "c": 8}, {"a": (100, 1), OTHER: (58, 2)}),  # one alone would be the rest
