@@ -160,10 +160,10 @@ class GroupCommit:
         except Exception as error:  # whatever it is, every caller has to hear it
             metrics.FAILED.inc()
             log.error("Nothing was stored", exc_info=error, extra={"waiting": len(batch)})
+            if len(batch) > 1 and isinstance(error, DataError | IntegrityError):
+                return [outcome for job in batch for outcome in self._store([job])]
             self._failed.update(job.failed for job in batch if job.row is not None)
-            if len(batch) == 1 or not isinstance(error, DataError | IntegrityError):
-                return [error] * len(batch)
-            return [outcome for job in batch for outcome in self._store([job])]
+            return [error] * len(batch)
         self._failed.clear()
         metrics.STORED.inc(sum(result is not None and result.created for result in results))
         return list(results)

@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+import uuid
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from flask import Flask
 from consent import counts, records, reports
 from consent.db import add_up, db
 from consent.reports import BadRange
+from consent.writer import GroupCommit, Job
 from tests.conftest import HERE
 from tests.pages import queries
 from tests.shop import FIREFOX, body
@@ -209,3 +211,18 @@ def test_the_command_refuses_in_one_line(app: Flask, shop: Any) -> None:
         done = _flask(app, *arguments)
         assert done.exit_code == 1
         assert len(done.output.strip().splitlines()) == 1
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_is_stored_in_the_end_did_not_fail(app: Flask) -> None:
+    def decided(**changes: Any) -> Job:
+        said = {**body(), "decided_at": None, "id": uuid.uuid4(), "visitor": uuid.uuid4()}
+        row = {**records.row_of("shop", said, FIREFOX, datetime.now(UTC)), **changes}
+        return Job(row, counts.of_record({**row, "action": "accept_all"}))
+
+    writer = GroupCommit(db.engine, records.Record.__table__, 10)
+    outcomes = writer._store([decided(), decided(action=None), decided()])
+    assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, True, False]
+    writer._store([decided()])
+    total = reports.report("shop", *reports.parse_range("", "", reports.today())).total
+    assert (total.answered, total.failed) == (3, 1), "one was refused by the database, the others stored without it"
