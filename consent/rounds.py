@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import Select, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from consent import alert_mails, alerts, outbox, watching, zones
 from consent.accounts import Organisation
@@ -18,15 +19,26 @@ from consent.sites import Site
 
 
 def watch(now: datetime) -> str:
-    """Look at every published site, a commit for each organisation; what was done, in words."""
+    """Look at every published site, a commit for each organisation; what was done, in words.
+
+    Where it can not be done for one, the others are looked at first; then that is raised.
+    """
     begun = over = 0
+    faults: list[Exception] = []
     for organisation in db.session.scalars(_watched(now.date())).all():
-        with writing():
-            news = _look_at(db.session.get_one(Organisation, organisation), now)
-            begun += sum(each.alert.cleared_at is None for each in news)
-            over += sum(each.alert.cleared_at is not None for each in news)
+        try:
+            with writing():
+                news = _look_at(db.session.get_one(Organisation, organisation), now)
+                begun += sum(each.alert.cleared_at is None for each in news)
+                over += sum(each.alert.cleared_at is not None for each in news)
+        except (SQLAlchemyError, OSError):  # the database; the others would have to wait for it too
+            raise
+        except Exception as error:
+            faults.append(error)
     with writing():
         alerts.tidy(now)
+    if faults:
+        raise faults[0]
     return f"{begun} alerts begun, {over} over"
 
 

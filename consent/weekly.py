@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 
 from flask import current_app
 from sqlalchemy import or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from consent import alerts, mails, subscriptions, weekly_mails, zones
 from consent.accounts import Organisation
@@ -43,17 +44,32 @@ class Week:
 
 
 def send_due(now: datetime) -> str:
-    """Queue the summaries whose time it is; how many, in words."""
+    """Queue the summaries whose time it is; how many, in words.
+
+    Where one can not be written, those of other organisations are first; then that is raised.
+    """
     sent = 0
+    faults: list[Exception] = []
     if current_app.extensions["poort.settings"].mail_url is None:
         return "no mail server"
     for id, monday in _due(now):
-        week = _week(db.session.get_one(Organisation, id), monday)
-        with writing():
-            organisation = db.session.get_one(Organisation, id)
-            organisation.summarised_on = monday
-            sent += 0 if week.is_empty else _send(organisation, week, monday, now)
+        try:
+            sent += _summarise(id, monday, now)
+        except (SQLAlchemyError, OSError):  # the database; the others would have to wait for it too
+            raise
+        except Exception as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
     return f"{sent} summaries written"
+
+
+def _summarise(id: int, monday: date, now: datetime) -> int:
+    week = _week(db.session.get_one(Organisation, id), monday)
+    with writing():
+        organisation = db.session.get_one(Organisation, id)
+        organisation.summarised_on = monday
+        return 0 if week.is_empty else _send(organisation, week, monday, now)
 
 
 def _due(now: datetime) -> list[tuple[int, date]]:

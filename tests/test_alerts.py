@@ -237,6 +237,18 @@ class TestNoStorm:
         assert all(later - earlier >= 24 for earlier, later in pairwise(begun))
         assert len(mails()) == len(told)
 
+    def test_what_fails_of_one_organisation_is_heard_of_and_keeps_nothing_from_another(
+        self, watch: Watch, define: Callable[..., versions.Version]
+    ) -> None:
+        define(key="elders", name="Elders", organisation="Elders B.V.", origins=["https://elders.shop.example"])
+        db.session.add(Alert(site="shop", kind=RATE, raised_at=THEN - DAY, seen_at=THEN - DAY, facts={}))
+        weeks()
+        count(TODAY, 10, 0, failed=50, site="elders")
+        with pytest.raises(KeyError, match="measures"):
+            watch(THEN)
+        db.session.rollback()
+        assert [one.site for one in db.session.scalars(select(Alert).where(Alert.kind == RECORDS))] == ["elders"]
+
     def test_one_mail_to_each_reader_with_all_sites_and_kinds(
         self, watch: Watch, define: Callable[..., versions.Version], people: dict[str, accounts.User]
     ) -> None:
