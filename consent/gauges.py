@@ -1,20 +1,21 @@
-"""What visitors chose, by site, as Prometheus reads it: counters since the beginning, for a graph of an owner's own.
+"""What visitors chose, by site, as Prometheus reads it: how often since the beginning, for a graph of an owner's own.
 
 Of the daily counts, for whoever has an API key: the server's own counters are in metrics.py.
+
+They are gauges: a flood that is counted apart, or a restriction, takes some off again, and Prometheus would take a
+counter that falls for one that began anew, and count all of it once more.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from consent import breakdowns
 from consent.counts import DailyCount
 from consent.db import db
-
-_Metric = CounterMetricFamily | GaugeMetricFamily
 
 
 class SiteCounts(Collector):
@@ -23,14 +24,14 @@ class SiteCounts(Collector):
     def __init__(self, sites: Sequence[str], first: date, last: date) -> None:
         self._sites, self._first, self._last = sites, first, last
 
-    def collect(self) -> Iterator[_Metric]:
-        """One counter for all that is counted, and one gauge for the shares of trackers."""
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One for all that is counted, and one for the shares of trackers."""
         yield self._counted()
         yield self._seen()
 
-    def _counted(self) -> CounterMetricFamily:
+    def _counted(self) -> GaugeMetricFamily:
         names = ("site", "traffic", "event", "value")
-        found = CounterMetricFamily("poort_site_events", "What happened, as the reports count it.", labels=names)
+        found = GaugeMetricFamily("poort_site_events", "What happened, as the reports count it.", labels=names)
         table = DailyCount.__table__.c
         query = select(table.site, table.bot, table.metric, table.value, func.sum(table.n).label("n"))
         query = query.where(table.site.in_(self._sites)).group_by(table.site, table.bot, table.metric, table.value)

@@ -441,8 +441,9 @@ class TestWhatIsSeen:
         told = program.call("GET", "/metrics").text
         found = {sample.labels["event"] + sample.labels["value"]: sample.value
                  for family in text_string_to_metric_families(told) for sample in family.samples
-                 if sample.name == "poort_site_events_total" and sample.labels["site"] == "shop"}
+                 if sample.name == "poort_site_events" and sample.labels["site"] == "shop"}
         assert found == {"answeredaccept_all": 1, "grantedfunctional": 1, "grantedanalytics": 1, "grantedmarketing": 1}
+        assert "# TYPE poort_site_events gauge" in told, "a flood that is taken off is no new beginning"
         assert 'poort_site_tracker_share{site="shop",tracker="ga4"} 1.0' in told
         assert "shop" not in stranger.call("GET", "/metrics").text
 
