@@ -134,3 +134,17 @@ def test_no_day_is_too_far_away_for_an_answer(app: Flask, form: str) -> None:
     for first, last in (("9999-12-31", ""), ("", "9999-12-31"), ("1970-01-01", "1970-01-02")):
         for report in (REPORT, "/console/report"):
             assert browser.get(f"{report}{form}?from={first}&to={last}").status_code in (200, 400, 404)
+
+
+def test_a_report_of_more_sites_than_it_has_room_for_says_so(app: Flask) -> None:
+    base = db.session.get_one(sites.Site, "shop")
+    db.session.add_all(sites.Site(key=f"s{n:02}", organisation_id=base.organisation_id, draft=base.draft, name=f"S{n}")
+                       for n in range(50))
+    db.session.commit()
+    traffic(1)
+    bob = signed_in(app, "bob")
+    assert "Een rapport heeft ten hoogste vijftig sites" in text(bob.get("/console/report").text)
+    named = "&".join(["site=s00"] * 50 + ["site=shop"])
+    page = text(bob.get(f"/console/report?{named}").text)
+    assert "Getoond 100" in page, "a name that stands there often takes no other's place"
+    assert "vijftig sites" not in page

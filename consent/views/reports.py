@@ -26,6 +26,7 @@ members_only(views)
 
 PERIODS = (7, 30, 90, 365)
 MOST_SITES = 50  # in one report
+MOST_NAMED = 1_000  # in an address, some of them more than once
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -35,6 +36,7 @@ class Asked:
 
     sites: Sequence[Site]
     role: str | None
+    is_cut: bool = False  # there are more sites than one report has
 
     @property
     def site(self) -> Site | None:
@@ -70,12 +72,12 @@ def _of_site(key: str) -> Asked:
 
 def _of_group() -> Asked:
     """The sites that the address names, or all of the member's: those of others are not there."""
-    wanted = request.args.getlist("site")
-    mine = sites.sites_of(current_user, most=MOST_SITES) if not wanted else [
-        sites.site_for(current_user, key)[0] for key in dict.fromkeys(wanted[:MOST_SITES])]
+    wanted = dict.fromkeys(request.args.getlist("site")[:MOST_NAMED])
+    mine = sites.sites_of(current_user, most=MOST_SITES + 1) if not wanted else [
+        sites.site_for(current_user, key)[0] for key in [*wanted][:MOST_SITES + 1]]
     if not mine:
         abort(404)
-    return Asked(mine, None)
+    return Asked(mine[:MOST_SITES], None, len(mine) > MOST_SITES)
 
 
 @views.get("/sites/<key>/report")
