@@ -504,10 +504,12 @@ POSTS = (
     "/login/second", "/login/passkey", "/login/passkey/options", "/lost-password", "/lost-password/x", "/sign-up",
     "/sign-up/x", "/join/x", "/console/join/x", "/console/prove", "/console/prove/passkey",
     "/console/prove/passkey/options", "/console/members", "/console/members/withdraw", "/console/members/role",
-    "/console/members/remove", "/console/members/require", "/console/keys", "/console/keys/revoke",
+    "/console/members/remove", "/console/members/require", "/console/members/zone", "/console/keys",
+    "/console/keys/revoke",
     "/console/security/password", "/console/security/totp", "/console/security/totp/confirm",
     "/console/security/totp/remove", "/console/security/codes", "/console/security/passkeys",
     "/console/security/passkeys/options", "/console/security/passkeys/remove", "/console/security/sessions/end",
+    "/console/security/messages",
 )
 
 

@@ -20,7 +20,7 @@ from consent.db import db
 from consent.leaks import LeakCount
 from consent.views import leak_reports
 from tests.pages import queries, signed_in
-from tests.servers import Server, sqlite
+from tests.servers import Server, sqlite, until
 from tests.shop import DEFINITION, body
 
 ON = {"leak_reports": {"sample": 1}}
@@ -334,11 +334,11 @@ def test_no_address_of_a_report_is_anywhere_afterwards(server: Server, tmp_path:
     statuses = [server.call("POST", "/v1/sites/shop/leaks", data, {"Content-Type": kind, **headers}).status
                 for data, kind in told]
     assert statuses == [204, 204, 204, 422, 400]
+    until(lambda: server.log.read_bytes().count(b"leak_reports.tell") == len(told))  # else this looks in the wrong place
     server.stop()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(b"leak_count" in path.read_bytes() for path in files)
     assert [path.name for path in (*files, server.log) if canary.encode() in path.read_bytes()] == []
-    assert b"leak_reports.tell" in server.log.read_bytes(), "else this looks in the wrong place"
 
 
 @pytest.mark.usefixtures("listening")
@@ -381,7 +381,7 @@ def test_the_owner_turns_it_on_and_off_in_the_draft(app: Flask) -> None:
     db.session.rollback()
     assert site.draft["leak_reports"] == {"sample": 0.05}
     assert "Opgeslagen in het concept" in words(alice.get(PAGE).text)
-    assert "uit" in words(alice.get(PAGE).text).split("Meldingen")[1][:6], "visitors see what is published"
+    assert " Meldingen uit " in words(alice.get(PAGE).text), "visitors see what is published"
     assert save(on="on", share="7", revision="0").status_code == 409
     assert save(share="5").status_code == 303
     db.session.rollback()
