@@ -334,7 +334,7 @@ def test_no_address_of_a_report_is_anywhere_afterwards(server: Server, tmp_path:
     statuses = [server.call("POST", "/v1/sites/shop/leaks", data, {"Content-Type": kind, **headers}).status
                 for data, kind in told]
     assert statuses == [204, 204, 204, 422, 400]
-    until(lambda: server.log.read_bytes().count(b"leak_reports.tell") == len(told))  # else this looks in the wrong place
+    until(lambda: server.log.read_bytes().count(b"leak_reports.tell") == len(told))  # it looks in the right place
     server.stop()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(b"leak_count" in path.read_bytes() for path in files)
