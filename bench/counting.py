@@ -31,7 +31,7 @@ from consent.answers import Answer, Call, Later
 from consent.db import db
 from consent.hot import Hot
 from tests import servers
-from tests.servers import SECRET, Server
+from tests.servers import SECRET, Server, until
 from tests.shop import DEFINITION, FIREFOX, NOW, body
 
 NOTHING, TOTALS, ALL = "nothing counted", "totals", "totals and parts"
@@ -124,15 +124,17 @@ def in_process(url: str, chosen: argparse.Namespace) -> dict[str, list[tuple[flo
 
 
 def over_http(stack: ExitStack, urls: list[str], chosen: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
-    """The same over HTTP, at the ASGI door; without the processor's time."""
-    loads = {}
-    for way, url in zip(WAYS, urls, strict=True):
+    """The same over HTTP, at the ASGI door; without the processor's time, and without NOTHING: a door counts something.
+    """
+    loads, ways = {}, [way for way in WAYS if way != NOTHING]
+    for way, url in zip(ways, urls, strict=True):
         server = stack.enter_context(Server(url, "bench.uncounted:app", door="asgi", **{SWITCH: way}))
         server.publish(DEFINITION)
+        until(lambda server=server: server.call("POST", CONSENTS, body()).status == 201)  # type: ignore[misc]
         loads[way] = Load(server.port, CONSENTS, posts=True)
-    rounds: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    rounds: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for number in range(10):
-        for way in WAYS[number % 3:] + WAYS[:number % 3]:
+        for way in ways[number % 2:] + ways[:number % 2]:
             found = loads[way].run(chosen.seconds)
             if found.refused or found.broken:
                 raise SystemExit(f"WRONG: {found}")
@@ -148,8 +150,9 @@ def show(title: str, rounds: dict[str, list[tuple[float, float]]]) -> float:
     print(f"\n{title}\n\n| | decisions/s | µs of CPU | against nothing | against totals |\n|---|---|---|---|---|")
     for way, found in rounds.items():
         rate, cpu = (statistics.median(one[n] for one in found) for n in (0, 1))
-        print(f"| {way} | {rate:,.0f} | {f'{cpu:.0f}' if cpu else '-'} | {-loss(way, NOTHING):+.1%} | "
-              f"{-loss(way, TOTALS):+.1%} |", flush=True)
+        bare = f"{-loss(way, NOTHING):+.1%}" if NOTHING in rounds else "-"
+        own = f"{cpu:.0f}" if cpu else "-"
+        print(f"| {way} | {rate:,.0f} | {own} | {bare} | {-loss(way, TOTALS):+.1%} |", flush=True)
     return loss(ALL, TOTALS)
 
 
@@ -172,7 +175,7 @@ def main() -> None:
             losses[name] = show(f"{name}, in process", in_process(make(), chosen))
         for name, make in fresh.items() if chosen.http else ():
             with ExitStack() as running:
-                show(f"{name}, over HTTP", over_http(running, [make() for _ in WAYS], chosen))
+                show(f"{name}, over HTTP", over_http(running, [make() for _ in WAYS[1:]], chosen))
     if max(losses.values()) >= TARGET:
         raise SystemExit(f"Counting costs {TARGET:.0%} or more: {losses}")
 
